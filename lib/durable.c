@@ -1,0 +1,210 @@
+/* See durable.h. */
+#include "lib/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int open_dir(int at, const char *name)
+{
+    return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int close_keeping_errno(int fd)
+{
+    int saved = errno;
+
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+/* Makes the entry of a new directory durable in its parent. */
+static int sync_parent(int at, const char *name)
+{
+    char parent[4096];
+    const char *slash = strrchr(name, '/');
+    size_t n = slash == NULL ? 0 : slash == name ? 1 : (size_t)(slash - name);
+
+    if (n >= sizeof(parent)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(parent, n ? name : ".", n ? n : 1);
+    parent[n ? n : 1] = '\0';
+    int fd = open_dir(at, parent);
+    if (fd < 0)
+        return -1;
+    if (durable_sync(fd) < 0)
+        return close_keeping_errno(fd);
+    return durable_close(fd);
+}
+
+int durable_dir(int at, const char *name, mode_t mode)
+{
+    int fd = open_dir(at, name);
+
+    if (fd >= 0 || errno != ENOENT || mode == 0)
+        return fd;
+    if (mkdirat(at, name, mode & 0777) < 0 && errno != EEXIST)
+        return -1;
+    fd = open_dir(at, name);
+    if (fd < 0)
+        return -1;
+    /* The caller's umask must not decide who may use a drop directory. */
+    if (fchmod(fd, mode) < 0 || durable_sync(fd) < 0 || sync_parent(at, name) < 0)
+        return close_keeping_errno(fd);
+    return fd;
+}
+
+int durable_create(int dir, const char *name, mode_t mode)
+{
+    return openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+}
+
+int durable_open(int dir, const char *name)
+{
+    struct open_how how = {
+        .flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    long fd = -1;
+
+    /* EAGAIN: a rename raced with the look-up, or somebody holds a lease; the second can last. */
+    for (int tries = 0; tries < 3; tries++) {
+        fd = syscall(SYS_openat2, dir, name, &how, sizeof(how));
+        if (fd >= 0 || (errno != EINTR && errno != EAGAIN))
+            break;
+    }
+    return (int)fd;
+}
+
+int durable_write(int fd, const void *octets, size_t n)
+{
+    const char *p = octets;
+
+    while (n > 0) {
+        ssize_t done = write(fd, p, n);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -1;
+        if (done == 0) {
+            errno = ENOSPC;
+            return -1;
+        }
+        p += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+int durable_sync(int fd)
+{
+    int r;
+
+    do
+        r = fsync(fd);
+    while (r < 0 && errno == EINTR);
+    return r;
+}
+
+int durable_sync_entry(int dir, int file)
+{
+    int r = durable_sync(dir);
+
+    if (r < 0 && errno == EBADF)
+        r = syncfs(file);
+    return r;
+}
+
+int durable_move(int from, const char *name, int to, const char *new_name)
+{
+    if (renameat2(from, name, to, new_name, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    /* A file system without RENAME_NOREPLACE: link refuses an existing name as well. */
+    if (linkat(from, name, to, new_name, 0) < 0)
+        return -1;
+    return unlinkat(from, name, 0);
+}
+
+int durable_close(int fd)
+{
+    /* On Linux the descriptor is released even on EINTR; closing again could hit another file. */
+    return close(fd) < 0 && errno != EINTR ? -1 : 0;
+}
+
+int durable_replace(int dir, const char *name, const void *octets, size_t n, mode_t mode)
+{
+    char temporary[256];
+
+    if (snprintf(temporary, sizeof(temporary), ".%s.new", name) >= (int)sizeof(temporary)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    if (unlinkat(dir, temporary, 0) < 0 && errno != ENOENT)
+        return -1;
+    int fd = durable_create(dir, temporary, mode);
+    if (fd < 0)
+        return -1;
+    if (durable_write(fd, octets, n) < 0 || durable_sync(fd) < 0)
+        return close_keeping_errno(fd);
+    if (durable_close(fd) < 0 || renameat(dir, temporary, dir, name) < 0)
+        return -1;
+    return durable_sync(dir);
+}
+
+void syncset_init(struct syncset *s, int whole)
+{
+    *s = (struct syncset){.whole = whole};
+}
+
+int syncset_add(struct syncset *s, int fd)
+{
+    if (!s->many && s->files < SYNCSET_FILES) {
+        s->fd[s->files++] = fd;
+        return 0;
+    }
+    s->many = true;
+    return durable_close(fd);
+}
+
+int syncset_commit(struct syncset *s)
+{
+    int result = 0, saved = 0;
+
+    if (s->many && syncfs(s->whole) < 0) {
+        result = -1;
+        saved = errno;
+    }
+    for (size_t i = 0; i < s->files; i++) {
+        if (!s->many && durable_sync(s->fd[i]) < 0) {
+            result = -1;
+            saved = errno;
+        }
+        if (durable_close(s->fd[i]) < 0) {
+            result = -1;
+            saved = errno;
+        }
+    }
+    s->files = 0;
+    s->many = false;
+    if (result < 0)
+        errno = saved;
+    return result;
+}
+
+void syncset_drop(struct syncset *s)
+{
+    for (size_t i = 0; i < s->files; i++)
+        close(s->fd[i]); /* nothing in them was promised to anybody */
+    s->files = 0;
+    s->many = false;
+}

@@ -1,0 +1,55 @@
+/* Whole writes, syncs and moves: every system call that can lose mail is made here and checked
+ * here.
+ *
+ * Functions return 0 (or a descriptor) on success and -1 with errno on failure. A failed sync is
+ * never tried again as proof: after EIO the kernel may have dropped the pages, so the caller sets
+ * the file aside. EINTR never reaches a caller. */
+#ifndef SPOOLMAIL_DURABLE_H
+#define SPOOLMAIL_DURABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { SYNCSET_FILES = 8 };
+
+/* Opens a directory for use as a base; makes it first with `mode` when it is missing (and syncs its
+ * parent). mode 0: it must exist. `name` may be a path; only its last part is made. */
+int durable_dir(int at, const char *name, mode_t mode);
+/* A new file, open for writing: O_EXCL, no link followed, close-on-exec. */
+int durable_create(int dir, const char *name, mode_t mode);
+/* Opens an existing file for reading without following any link or leaving `dir` (openat2
+ * RESOLVE_BENEATH and NO_SYMLINKS), without blocking on a FIFO. `name` is one name, no slash. */
+int durable_open(int dir, const char *name);
+/* All of it, though the kernel takes it in pieces. */
+int durable_write(int fd, const void *octets, size_t n);
+int durable_sync(int fd);
+/* Makes the entry of an open file durable in its directory. A drop directory may be closed to its
+ * writers (O_PATH only): then the whole file system is synced through the file. */
+int durable_sync_entry(int dir, int file);
+/* Renames without ever replacing what is there (EEXIST). */
+int durable_move(int from, const char *name, int to, const char *new_name);
+/* Writes a small file whole: temporary name, sync, rename over the old one, directory sync. */
+int durable_replace(int dir, const char *name, const void *octets, size_t n, mode_t mode);
+/* close(2), with the errors that can mean lost data. The descriptor is gone either way. */
+int durable_close(int fd);
+
+/* Files waiting for one sync together (group commit). Few files are synced one by one; from
+ * SYNCSET_FILES on, one syncfs() covers all of them. `whole` must be open since before the first
+ * write: syncfs reports what failed since that descriptor was opened. */
+struct syncset {
+    int whole; /* borrowed: a directory on the file system */
+    int fd[SYNCSET_FILES];
+    size_t files;
+    bool many;
+};
+
+void syncset_init(struct syncset *s, int whole);
+/* Takes the descriptor over: it is closed here or by syncset_commit(). -1: closing it failed. */
+int syncset_add(struct syncset *s, int fd);
+/* Syncs all and empties the set; -1: at least one is not on stable storage. */
+int syncset_commit(struct syncset *s);
+/* Closes all without syncing. */
+void syncset_drop(struct syncset *s);
+
+#endif
