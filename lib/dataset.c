@@ -1,0 +1,105 @@
+/* See dataset.h. */
+#include "lib/dataset.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { DIGITS = 20 };
+
+static int open_names(const struct spool *s)
+{
+    int fd = openat(s->work, "NAMES", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd >= 0 && flock(fd, LOCK_EX) < 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+/* False when the file is new or damaged. */
+static bool read_last(int fd, uint64_t *last)
+{
+    char text[DIGITS + 1];
+
+    return pread(fd, text, sizeof(text), 0) == (ssize_t)sizeof(text) && text[DIGITS] == '\n' &&
+           span_number((struct span){text, DIGITS}, UINT64_MAX, last);
+}
+
+static int write_last(int fd, uint64_t last)
+{
+    char text[DIGITS + 2];
+
+    snprintf(text, sizeof(text), "%0*" PRIu64 "\n", DIGITS, last);
+    ssize_t n = pwrite(fd, text, DIGITS + 1, 0);
+    if (n != DIGITS + 1) {
+        if (n >= 0)
+            errno = ENOSPC;
+        return -1;
+    }
+    return durable_sync(fd);
+}
+
+static int close_with(int fd, int result)
+{
+    int saved = errno;
+
+    if (durable_close(fd) < 0)
+        return -1;
+    errno = saved;
+    return result;
+}
+
+int dataset_names_take(const struct spool *s, int64_t wall, unsigned count, uint64_t *first)
+{
+    uint64_t last = 0, stamp = dsname_stamp(wall);
+
+    int fd = open_names(s);
+    if (fd < 0)
+        return -1;
+    if (read_last(fd, &last) && last >= stamp)
+        stamp = dsname_next(last);
+    *first = stamp;
+    for (unsigned i = 1; i < count; i++)
+        stamp = dsname_next(stamp);
+    return close_with(fd, write_last(fd, stamp));
+}
+
+/* The highest stamp that stands in mail/. */
+static int highest(const struct spool *s, struct span prefix, uint64_t *last)
+{
+    int copy = openat(s->queue[QUEUE_MAIL], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = copy < 0 ? NULL : fdopendir(copy);
+    const struct dirent *entry;
+    uint64_t stamp;
+
+    if (list == NULL)
+        return copy < 0 ? -1 : close_with(copy, -1);
+    while ((entry = readdir(list)) != NULL)
+        if (dsname_parse(prefix, span_of(entry->d_name), &stamp) && stamp > *last)
+            *last = stamp;
+    return closedir(list);
+}
+
+int dataset_names_check(const struct spool *s, struct span prefix)
+{
+    uint64_t last = 0;
+
+    int fd = open_names(s);
+    if (fd < 0)
+        return -1;
+    if (read_last(fd, &last))
+        return close_with(fd, 0);
+    last = 0;
+    if (highest(s, prefix, &last) < 0)
+        return close_with(fd, -1);
+    return close_with(fd, write_last(fd, last));
+}

@@ -1,0 +1,198 @@
+/* See program.h. */
+#include "lib/program.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum option_code {
+    OPTION_CHECK = 256,
+    OPTION_ONCE,
+    OPTION_TRACE,
+    OPTION_LOG,
+    OPTION_HELP,
+    OPTION_VERSION
+};
+
+static const struct option options[] = {
+    {"check", no_argument, NULL, OPTION_CHECK},
+    {"once", no_argument, NULL, OPTION_ONCE},
+    {"trace", no_argument, NULL, OPTION_TRACE},
+    {"log", required_argument, NULL, OPTION_LOG},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static int help(const struct program *p)
+{
+    printf("usage: %s [-C member] [--check] [--once] [--trace] [--log stderr|syslog] %s\n"
+           "  -C member   configuration (default " SITE_MEMBER ")\n"
+           "  --check     read the configuration, say what is wrong, end\n"
+           "  --once      one pass over the queue, then end\n"
+           "  --trace     log the dialogue with each peer\n"
+           "  --log       where messages go (default: standard error on a terminal, else syslog)\n",
+           p->name, p->synopsis);
+    return EX_OK;
+}
+
+/* -1, or the exit status. */
+static int read_options(struct program *p, int argc, char **argv, enum msg_where *where)
+{
+    int option;
+
+    while ((option = getopt_long(argc, argv, "+C:", options, NULL)) != -1) {
+        switch (option) {
+        case 'C':
+            p->member = optarg;
+            break;
+        case OPTION_CHECK:
+            p->check = true;
+            break;
+        case OPTION_ONCE:
+            p->once = true;
+            break;
+        case OPTION_TRACE:
+            p->trace = true;
+            break;
+        case OPTION_LOG:
+            if (strcmp(optarg, "stderr") != 0 && strcmp(optarg, "syslog") != 0) {
+                fprintf(stderr, "%s: --log takes stderr or syslog\n", p->name);
+                return EX_USAGE;
+            }
+            *where = optarg[1] == 't' ? MSG_STDERR : MSG_SYSLOG;
+            break;
+        case OPTION_HELP:
+            return help(p);
+        case OPTION_VERSION:
+            printf("%s (spoolmail) " SPOOLMAIL_VERSION "\n", p->name);
+            return EX_OK;
+        default:
+            fprintf(stderr, "%s: try %s --help\n", p->name, p->name);
+            return EX_USAGE;
+        }
+    }
+    p->first = optind;
+    return -1;
+}
+
+static void describe(char *out, size_t size, const struct diag *d)
+{
+    if (d->line > 0)
+        snprintf(out, size, "line %zu, column %zu: %s", d->line, d->column, d->text);
+    else
+        snprintf(out, size, "%s", d->text);
+}
+
+static void say(const struct program *p, const char *what, const struct diag *d)
+{
+    char text[320];
+
+    describe(text, sizeof(text), d);
+    if (p->check)
+        fprintf(stderr, "%s: %s: %s\n", p->name, what, text);
+    else
+        MSG(&p->log, T01SM003E, what, text);
+}
+
+static struct usertable *load_users(const struct program *p, const struct site *site, bool optional)
+{
+    struct diag d = {0};
+
+    if (optional && access(site->usertable, F_OK) < 0 && errno == ENOENT)
+        return usertable_parse(SPAN(""), &d);
+    struct usertable *users = usertable_load(site->usertable, &d);
+    if (users == NULL)
+        say(p, site->usertable, &d);
+    return users;
+}
+
+int program_start(struct program *p, int argc, char **argv, bool users_optional)
+{
+    enum msg_where where = MSG_AUTO;
+    struct diag d = {0};
+
+    p->member = SITE_MEMBER;
+    int status = read_options(p, argc, argv, &where);
+    if (status >= 0)
+        return status;
+    msg_open(&p->log, p->name, where);
+    p->site = site_load(p->member, &d);
+    if (p->site == NULL) {
+        say(p, p->member, &d);
+        return EX_CONFIG;
+    }
+    p->users = load_users(p, p->site, users_optional);
+    if (p->users == NULL)
+        return EX_CONFIG;
+    if (p->check) {
+        printf("%s: %s and %s are in order\n", p->name, p->member, p->site->usertable);
+        return EX_OK;
+    }
+    umask(077);
+    return -1;
+}
+
+bool program_become_user(const struct program *p)
+{
+    const char *name = p->site->user;
+
+    if (name == NULL || geteuid() != 0)
+        return true;
+    const struct passwd *user = getpwnam(name);
+    if (user == NULL) {
+        MSG(&p->log, T01SM022E, p->name, "USER in the configuration is no user of this machine");
+        return false;
+    }
+    if (initgroups(name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
+        setuid(user->pw_uid) < 0 || (user->pw_uid != 0 && setuid(0) == 0)) {
+        MSG(&p->log, T01SM022E, p->name, "cannot become the configured USER");
+        return false;
+    }
+    return true;
+}
+
+void program_reload(struct program *p)
+{
+    struct diag d = {0};
+    struct site *site = site_load(p->member, &d);
+
+    if (site == NULL) {
+        say(p, p->member, &d);
+        return;
+    }
+    struct usertable *users = load_users(p, site, false);
+    if (users == NULL) {
+        site_free(site);
+        return;
+    }
+    site_free(p->site);
+    usertable_free(p->users);
+    p->site = site;
+    p->users = users;
+    MSG(&p->log, T01SM025I, p->member);
+}
+
+bool program_spool(const struct program *p, struct spool *spool, unsigned queues)
+{
+    struct diag d = {0};
+
+    if (spool_open(spool, p->site, queues, true, &d))
+        return true;
+    MSG(&p->log, T01SM022E, p->name, d.text);
+    return false;
+}
+
+void program_end(struct program *p)
+{
+    site_free(p->site);
+    usertable_free(p->users);
+    p->site = NULL;
+    p->users = NULL;
+}

@@ -1,0 +1,36 @@
+/* What every daemon and command of the system does in the same way: options, configuration, log,
+ * identity. */
+#ifndef SPOOLMAIL_PROGRAM_H
+#define SPOOLMAIL_PROGRAM_H
+
+#include "lib/msg.h"
+#include "lib/site.h"
+#include "lib/spool.h"
+#include "usertable/usertable.h"
+
+struct program {
+    const char *name;     /* "spool4" */
+    const char *synopsis; /* one line for --help, after the name */
+    /* filled by program_start() */
+    const char *member;
+    bool check, once, trace;
+    struct msg_log log;
+    struct site *site;       /* owned */
+    struct usertable *users; /* owned */
+    int first;               /* index of the first operand in argv */
+};
+
+/* Reads the options -C member, --check, --once, --trace, --log stderr|syslog, --help, --version, then the
+ * configuration and the user table. Returns -1 when the program is to go on, or its exit status
+ * (sysexits). A user table that is missing is an empty one only if `users_optional`. */
+int program_start(struct program *p, int argc, char **argv, bool users_optional);
+/* Becomes the configured USER for good when started as root. False with a message. */
+bool program_become_user(const struct program *p);
+/* Reads configuration and user table anew after SIGHUP; the old ones stay in use if the new have an
+ * error. */
+void program_reload(struct program *p);
+void program_end(struct program *p);
+/* Opens the spool and says why when it cannot. */
+bool program_spool(const struct program *p, struct spool *spool, unsigned queues);
+
+#endif

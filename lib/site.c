@@ -1,0 +1,580 @@
+/* See site.h. One table holds every keyword: its statement, form, bounds, default and place in the
+ * struct; parsing, defaults, errors and the manual's test all read it. */
+#include "lib/site.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/address.h"
+#include "lib/charset.h"
+#include "lib/dsname.h"
+#include "lib/durable.h"
+#include "lib/spool.h"
+#include "lib/statement.h"
+
+enum { MEMBER_MAX = 1 << 20 };
+
+enum form {
+    FORM_HOST,     /* domain name or literal */
+    FORM_DOMAIN,   /* domain name, *.name, or * */
+    FORM_PATHNAME, /* absolute path */
+    FORM_PREFIX,   /* data set name prefix */
+    FORM_DEST,
+    FORM_MAILDIR, /* absolute path or %h, with %h %u %i */
+    FORM_SERVER,  /* host:port, or the absolute path of a socket */
+    FORM_NAME,    /* 1-32 printable characters */
+    FORM_CLASS,
+    FORM_SIZE,
+    FORM_TIME,
+    FORM_NUMBER,
+    FORM_RECFM,
+    FORM_CODEPAGE,
+    FORM_CHOICE,
+    FORM_FLAG /* no value */
+};
+
+struct rule {
+    const char *statement, *keyword;
+    enum form form;
+    size_t offset;
+    uint64_t min, max;
+    const char *deflt; /* NULL: none, and the keyword may be missing */
+    const char *const *choices;
+};
+
+static const char *const notices[] = {"DSN", "APPEND", NULL};
+static const char *const ways[] = {"MAILDIR", "LMTP", NULL};
+static const char *const printouts[] = {"TEXT", "PDF", "BOTH", NULL};
+static const char *const tls_levels[] = {"NONE", "MAY", "MUST", "VERIFY", "DANE", NULL};
+
+#define SITE(member) offsetof(struct site, member)
+#define SERVICE(member) offsetof(struct site_service, member)
+#define ROUTE(member) offsetof(struct site_route, member)
+#define DAYS 86400ULL
+
+static const struct rule rules[] = {
+    {"SYSTEM", "HOST", FORM_HOST, SITE(host), 0, 0, NULL, NULL},
+    {"SYSTEM", "SPOOL", FORM_PATHNAME, SITE(spool), 0, 0, "/var/spool/spoolmail", NULL},
+    {"SYSTEM", "USER", FORM_NAME, SITE(user), 0, 0, NULL, NULL},
+    {"SMTP", "PATH", FORM_PREFIX, SITE(path), 0, 0, "OUT", NULL},
+    {"SMTP", "REMOTE", FORM_DEST, SITE(remote), 0, 0, "RMT21", NULL},
+    {"SMTP", "CLASS", FORM_CLASS, SITE(class), 0, 0, "A", NULL},
+    {"SMTP", "POSTOFFICE", FORM_HOST, SITE(postoffice), 0, 0, NULL, NULL},
+    {"SMTP", "DIVERT", FORM_SIZE, SITE(divert), 1024, 1ULL << 40, "1M", NULL},
+    {"SMTP", "MAXSIZE", FORM_SIZE, SITE(maxsize), 1024, 1ULL << 31, "50M", NULL},
+    {"SMTP", "USERTABLE", FORM_PATHNAME, SITE(usertable), 0, 0, "/etc/spoolmail/USERTBL", NULL},
+    {"SMTP", "CATALOG", FORM_PATHNAME, SITE(catalog), 0, 0, NULL, NULL},
+    {"SMTP", "CODEPAGE", FORM_CODEPAGE, SITE(codepage), 0, 0, "UTF-8", NULL},
+    {"SMTP", "RECFM", FORM_RECFM, SITE(recfm), 0, 0, "T", NULL},
+    {"SMTP", "RETRYINT", FORM_TIME, SITE(retryint), 1, DAYS, "15M", NULL},
+    {"SMTP", "RETRYCEIL", FORM_TIME, SITE(retryceil), 1, 7 * DAYS, "4H", NULL},
+    {"SMTP", "RETRYMAX", FORM_TIME, SITE(retrymax), 1, 365 * DAYS, "5D", NULL},
+    {"SMTP", "POLL", FORM_TIME, SITE(poll), 1, 3600, "10S", NULL},
+    {"SMTP", "QUIET", FORM_TIME, SITE(quiet), 1, 3600, "5S", NULL},
+    {"SMTP", "CONNECTIONS", FORM_NUMBER, SITE(connections), 1, 10000, "100", NULL},
+    {"SMTP", "DESTLIMIT", FORM_NUMBER, SITE(destlimit), 1, 1000, "20", NULL},
+    {"SMTP", "CONNMSGS", FORM_NUMBER, SITE(connmsgs), 1, 1000000, "100", NULL},
+    {"SMTP", "NOTICE", FORM_CHOICE, SITE(notice), 0, 0, "DSN", notices},
+    {"SMTP", "TIMECONN", FORM_TIME, SITE(timeout.connect), 1, 3600, "60S", NULL},
+    {"SMTP", "TIMEGREET", FORM_TIME, SITE(timeout.greeting), 1, 3600, "5M", NULL},
+    {"SMTP", "TIMECMD", FORM_TIME, SITE(timeout.command), 1, 3600, "5M", NULL},
+    {"SMTP", "TIMEDATA", FORM_TIME, SITE(timeout.data), 1, 3600, "2M", NULL},
+    {"SMTP", "TIMEBLOCK", FORM_TIME, SITE(timeout.block), 1, 3600, "3M", NULL},
+    {"SMTP", "TIMETERM", FORM_TIME, SITE(timeout.termination), 1, 3600, "10M", NULL},
+    {"SMTP", "TIMEALL", FORM_TIME, SITE(timeout.attempt), 1, DAYS, "1H", NULL},
+    {"DELIVER", "MAILDIR", FORM_MAILDIR, SITE(maildir), 0, 0, "%h/Maildir", NULL},
+    {"DELIVER", "LMTP", FORM_SERVER, SITE(lmtp), 0, 0, NULL, NULL},
+    {"DELIVER", "DEFAULT", FORM_CHOICE, SITE(deliver), 0, 0, "MAILDIR", ways},
+    {"PRINTER", "FORM", FORM_CHOICE, SITE(printout), 0, 0, "TEXT", printouts},
+    {"PRINTER", "QUEUE", FORM_NAME, SITE(lp_queue), 0, 0, NULL, NULL},
+    {"PRINTER", "LINECT", FORM_NUMBER, SITE(linect), 48, 144, "66", NULL},
+    {"SERVICE", "NAME", FORM_NAME, SERVICE(name), 0, 0, NULL, NULL},
+    {"SERVICE", "MODULE", FORM_NAME, SERVICE(module), 0, 0, NULL, NULL},
+    {"SERVICE", "PORT", FORM_NUMBER, SERVICE(port), 1, 65535, "25", NULL},
+    {"SERVICE", "ADDRESS", FORM_NAME, SERVICE(address), 0, 0, NULL, NULL},
+    {"SERVICE", "TCP", FORM_FLAG, 0, 0, 0, NULL, NULL},
+    {"ROUTE", "DOMAIN", FORM_DOMAIN, ROUTE(domain), 0, 0, "*", NULL},
+    {"ROUTE", "HOST", FORM_HOST, ROUTE(host), 0, 0, NULL, NULL},
+    {"ROUTE", "PORT", FORM_NUMBER, ROUTE(port), 1, 65535, "25", NULL},
+    {"ROUTE", "TLS", FORM_CHOICE, ROUTE(tls), 0, 0, "NONE", tls_levels},
+};
+enum { RULES = sizeof(rules) / sizeof(rules[0]) };
+
+/* How often a statement may stand, and what must be in it. */
+static const struct {
+    const char *name;
+    bool once;
+    const char *required;
+} statements[] = {
+    {"SYSTEM", true, "HOST"}, {"SMTP", true, NULL},       {"DELIVER", true, NULL},
+    {"PRINTER", true, NULL},  {"SERVICE", false, "NAME"}, {"ROUTE", false, NULL},
+};
+enum { STATEMENTS = sizeof(statements) / sizeof(statements[0]) };
+
+static bool store_text(void *at, const char *value)
+{
+    char *copy = strdup(value);
+
+    if (copy == NULL)
+        return false;
+    char **slot = at;
+    free(*slot);
+    *slot = copy;
+    return true;
+}
+
+static bool host_valid(struct span s)
+{
+    char mailbox[ADDRESS_DOMAIN_MAX + 8];
+    struct address a;
+
+    if (s.n > 0 && s.p[0] != '[')
+        return domain_valid(s, false);
+    int n = snprintf(mailbox, sizeof(mailbox), "x@%.*s", (int)s.n, s.p);
+    return n > 0 && n < (int)sizeof(mailbox) &&
+           address_parse((struct span){mailbox, (size_t)n}, ADDRESS_BARE_OK, &a, NULL) ==
+               ADDRESS_GOOD;
+}
+
+static bool name_valid(struct span s)
+{
+    if (s.n == 0 || s.n > 64)
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] > '~')
+            return false;
+    return true;
+}
+
+static bool choice(const char *const *choices, const char *value, uint64_t *index)
+{
+    for (size_t i = 0; choices[i] != NULL; i++)
+        if (span_eq_nocase(span_of(choices[i]), span_of(value))) {
+            *index = i;
+            return true;
+        }
+    return false;
+}
+
+static bool domain_pattern(struct span s)
+{
+    if (span_eq(s, SPAN("*")))
+        return true;
+    return host_valid(s.n > 2 && s.p[0] == '*' && s.p[1] == '.' ? span_from(s, 2) : s);
+}
+
+/* %h only at the front, because a home is an absolute path. */
+static bool maildir_valid(struct span s)
+{
+    if (s.n < 2 || s.n >= 1024 || (s.p[0] != '/' && !(s.p[0] == '%' && s.p[1] == 'h')))
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] != '%')
+            continue;
+        if (++i == s.n || memchr("hui%", s.p[i], 4) == NULL || (s.p[i] == 'h' && i != 1))
+            return false;
+    }
+    return true;
+}
+
+static bool server_valid(struct span s)
+{
+    size_t colon = s.n;
+    uint64_t port;
+
+    if (s.n > 0 && s.p[0] == '/')
+        return s.n > 1 && s.n < 108; /* sun_path */
+    while (colon > 0 && s.p[colon - 1] != ':')
+        colon--;
+    return colon > 1 && host_valid((struct span){s.p, colon - 1}) &&
+           span_number(span_from(s, colon), 65535, &port) && port > 0;
+}
+
+static bool text_valid(enum form form, const char *value)
+{
+    struct span s = span_of(value);
+    struct charset page;
+
+    switch (form) {
+    case FORM_HOST:
+        return host_valid(s);
+    case FORM_DOMAIN:
+        return domain_pattern(s);
+    case FORM_PATHNAME:
+        return s.n > 1 && s.n < 1024 && s.p[0] == '/';
+    case FORM_PREFIX:
+        return dsname_valid(s, DSNAME_PREFIX_MAX);
+    case FORM_DEST:
+        return spool_dest_valid(s);
+    case FORM_MAILDIR:
+        return maildir_valid(s);
+    case FORM_SERVER:
+        return server_valid(s);
+    case FORM_CODEPAGE:
+        return charset_find(s, &page);
+    default:
+        return name_valid(s);
+    }
+}
+
+static bool set_number(const struct rule *rule, const char *value, uint64_t *slot)
+{
+    uint64_t n;
+    bool good = rule->form == FORM_SIZE     ? value_size(value, rule->max, &n)
+                : rule->form == FORM_TIME   ? value_time(value, rule->max, &n)
+                : rule->form == FORM_CHOICE ? choice(rule->choices, value, &n)
+                                            : span_number(span_of(value), rule->max, &n);
+
+    if (!good || n < rule->min)
+        return false;
+    *slot = n;
+    return true;
+}
+
+/* Stores one value where its rule says; false when it is not of the rule's form. */
+static bool set_value(const struct rule *rule, void *base, const char *value)
+{
+    char *at = (char *)base + rule->offset;
+
+    switch (rule->form) {
+    case FORM_FLAG:
+        return true;
+    case FORM_CLASS:
+        *at = value[0];
+        return value[0] != '\0' && value[1] == '\0' &&
+               ((value[0] >= 'A' && value[0] <= 'Z') || (value[0] >= '0' && value[0] <= '9'));
+    case FORM_RECFM:
+        return recfm_parse(span_of(value), (struct recfm *)(void *)at);
+    case FORM_SIZE:
+    case FORM_TIME:
+    case FORM_NUMBER:
+    case FORM_CHOICE:
+        return set_number(rule, value, (uint64_t *)(void *)at);
+    default:
+        return text_valid(rule->form, value) && store_text(at, value);
+    }
+}
+
+static const char *form_hint(const struct rule *rule, char *out, size_t size)
+{
+    static const char *const hints[] = {
+        [FORM_HOST] = "a host name such as mail.example.org or a literal such as [192.0.2.1]",
+        [FORM_DOMAIN] = "a domain, *.domain, or * for all",
+        [FORM_PATHNAME] = "a path that begins with /",
+        [FORM_PREFIX] = "data set qualifiers in capitals, at most 22 characters, such as OUT",
+        [FORM_DEST] = "1 to 8 of A-Z 0-9 @ # $, such as RMT21",
+        [FORM_MAILDIR] = "a path that begins with / or %h; %h home, %u login, %i user ID, %% for %",
+        [FORM_SERVER] = "a host and port such as 127.0.0.1:24, or the path of a socket",
+        [FORM_NAME] = "1 to 64 printable characters without a blank",
+        [FORM_CLASS] = "one of A-Z or 0-9",
+        [FORM_RECFM] = "a record format such as T, V, VA, FB80, VB or VBA",
+        [FORM_CODEPAGE] = "a code page that is installed, such as UTF-8, IBM-1047 or IBM-037",
+        [FORM_FLAG] = "no value",
+    };
+    unsigned long long min = rule->min, max = rule->max;
+
+    switch (rule->form) {
+    case FORM_SIZE:
+        snprintf(out, size, "octets from %llu to %llu, also as 64K, 1M, 2G", min, max);
+        break;
+    case FORM_TIME:
+        snprintf(out, size, "a time from %llu to %llu seconds, also as 30S, 15M, 4H, 5D", min, max);
+        break;
+    case FORM_NUMBER:
+        snprintf(out, size, "a number from %llu to %llu", min, max);
+        break;
+    case FORM_CHOICE: {
+        size_t n = (size_t)snprintf(out, size, "one of");
+        for (size_t i = 0; rule->choices[i] != NULL && n < size; i++)
+            n += (size_t)snprintf(out + n, size - n, " %s", rule->choices[i]);
+        break;
+    }
+    default:
+        return hints[rule->form];
+    }
+    return out;
+}
+
+static const struct rule *find_rule(struct span statement, struct span keyword)
+{
+    for (size_t i = 0; i < RULES; i++)
+        if (span_eq_nocase(span_of(rules[i].statement), statement) &&
+            span_eq_nocase(span_of(rules[i].keyword), keyword))
+            return &rules[i];
+    return NULL;
+}
+
+static bool unknown_keyword(const struct statement *st, const struct keyword *kw, struct diag *d)
+{
+    const char *words[RULES];
+    size_t n = 0;
+
+    for (size_t i = 0; i < RULES; i++)
+        if (span_eq_nocase(span_of(rules[i].statement), st->name))
+            words[n++] = rules[i].keyword;
+    const char *near = nearest_word(kw->name, words, n);
+    return diag_set(d, kw->line, kw->column, "%.*s has no keyword %.*s%s%s%s", (int)st->name.n,
+                    st->name.p, (int)(kw->name.n > 40 ? 40 : kw->name.n), kw->name.p,
+                    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static bool set_keyword(const struct statement *st, const struct keyword *kw, void *base,
+                        struct diag *d)
+{
+    const struct rule *rule = find_rule(st->name, kw->name);
+    char hint[160];
+
+    if (rule == NULL)
+        return unknown_keyword(st, kw, d);
+    if (rule->form == FORM_FLAG)
+        return kw->value == NULL || diag_set(d, kw->value_line, kw->value_column,
+                                             "%s takes no value: write it alone", rule->keyword);
+    if (kw->value == NULL)
+        return diag_set(d, kw->line, kw->column, "%s needs a value: write %s(...) with %s",
+                        rule->keyword, rule->keyword, form_hint(rule, hint, sizeof(hint)));
+    if (!set_value(rule, base, kw->value))
+        return diag_set(d, kw->value_line, kw->value_column, "%s(%.60s) must be %s", rule->keyword,
+                        kw->value, form_hint(rule, hint, sizeof(hint)));
+    return true;
+}
+
+static bool set_defaults(const char *statement, void *base)
+{
+    for (size_t i = 0; i < RULES; i++)
+        if (strcmp(rules[i].statement, statement) == 0 && rules[i].deflt != NULL &&
+            !set_value(&rules[i], base, rules[i].deflt))
+            return false;
+    return true;
+}
+
+/* The struct a statement fills: the site itself, or a new row of one of its tables. */
+static void *statement_base(struct site *site, const char *name)
+{
+    void *grown;
+
+    if (strcmp(name, "SERVICE") == 0) {
+        grown = reallocarray(site->service, site->services + 1, sizeof(*site->service));
+        if (grown == NULL)
+            return NULL;
+        site->service = grown;
+        site->service[site->services] = (struct site_service){0};
+        return &site->service[site->services++];
+    }
+    if (strcmp(name, "ROUTE") == 0) {
+        grown = reallocarray(site->route, site->routes + 1, sizeof(*site->route));
+        if (grown == NULL)
+            return NULL;
+        site->route = grown;
+        site->route[site->routes] = (struct site_route){0};
+        return &site->route[site->routes++];
+    }
+    return site;
+}
+
+static const struct keyword *find_keyword(const struct statement *st, const char *name)
+{
+    for (size_t i = 0; i < st->keywords; i++)
+        if (span_eq_nocase(st->keyword[i].name, span_of(name)))
+            return &st->keyword[i];
+    return NULL;
+}
+
+static bool no_repeats(const struct statement *st, struct diag *d)
+{
+    for (size_t i = 0; i < st->keywords; i++)
+        for (size_t j = 0; j < i; j++)
+            if (span_eq_nocase(st->keyword[i].name, st->keyword[j].name))
+                return diag_set(d, st->keyword[i].line, st->keyword[i].column,
+                                "%.*s stands twice in this statement: keep one",
+                                (int)st->keyword[i].name.n, st->keyword[i].name.p);
+    return true;
+}
+
+static bool apply(struct site *site, const struct statement *st, bool seen[STATEMENTS],
+                  struct diag *d)
+{
+    const char *words[STATEMENTS];
+    size_t which = 0;
+
+    for (; which < STATEMENTS; which++) {
+        words[which] = statements[which].name;
+        if (span_eq_nocase(span_of(statements[which].name), st->name))
+            break;
+    }
+    if (which == STATEMENTS) {
+        const char *near = nearest_word(st->name, words, STATEMENTS);
+        return diag_set(d, st->line, st->column, "no statement is called %.*s%s%s%s",
+                        (int)(st->name.n > 40 ? 40 : st->name.n), st->name.p,
+                        near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    }
+    const char *name = statements[which].name;
+    if (statements[which].once && seen[which])
+        return diag_set(d, st->line, st->column, "%s stands twice: put its keywords into one",
+                        name);
+    seen[which] = true;
+    if (!no_repeats(st, d))
+        return false;
+    void *base = statement_base(site, name);
+    if (base == NULL || (base != site && !set_defaults(name, base)))
+        return diag_set(d, st->line, st->column, "memory is short");
+    for (size_t i = 0; i < st->keywords; i++)
+        if (!set_keyword(st, &st->keyword[i], base, d))
+            return false;
+    const char *required = statements[which].required;
+    if (required != NULL && find_keyword(st, required) == NULL)
+        return diag_set(d, st->line, st->column, "%s needs the keyword %s", name, required);
+    return true;
+}
+
+static const char *const own_queues[] = {"POST", "PRT", "HOLD", "DEAD"};
+
+static bool consistent(const struct site *site, struct diag *d)
+{
+    if (site->host == NULL)
+        return diag_set(d, 0, 0,
+                        "there is no SYSTEM statement: add SYSTEM HOST(name of this host)");
+    if (site->retryceil < site->retryint)
+        return diag_set(d, 0, 0, "RETRYCEIL is shorter than RETRYINT: make it at least as long");
+    for (size_t i = 0; i < site->routes; i++)
+        if (site->route[i].tls != TLS_NONE)
+            return diag_set(
+                d, 0, 0,
+                "ROUTE DOMAIN(%s): TLS is not offered yet, and mail shall not go in clear "
+                "against your word: write TLS(NONE) if that is meant",
+                site->route[i].domain);
+    if (site->deliver == DELIVER_LMTP && site->lmtp == NULL)
+        return diag_set(d, 0, 0,
+                        "DELIVER DEFAULT(LMTP) has no server: add LMTP(host:port) or "
+                        "LMTP(/path/of/socket)");
+    for (size_t i = 0; i < sizeof(own_queues) / sizeof(own_queues[0]); i++)
+        if (strcmp(site->remote, own_queues[i]) == 0)
+            return diag_set(d, 0, 0,
+                            "REMOTE(%s) is a queue of the system itself: choose another name",
+                            site->remote);
+    return true;
+}
+
+struct site *site_parse(struct span text, const char *member, struct diag *d)
+{
+    struct statement_list list;
+    bool seen[STATEMENTS] = {false};
+    struct site *site = calloc(1, sizeof(*site));
+
+    *d = (struct diag){0};
+    if (site == NULL || !store_text(&site->member, member) || !set_defaults("SYSTEM", site) ||
+        !set_defaults("SMTP", site) || !set_defaults("DELIVER", site) ||
+        !set_defaults("PRINTER", site)) {
+        diag_set(d, 0, 0, "memory is short");
+        site_free(site);
+        return NULL;
+    }
+    bool good = statement_parse(text, &list, d);
+    if (good) {
+        for (size_t i = 0; good && i < list.statements; i++)
+            good = apply(site, &list.statement[i], seen, d);
+        statement_free(&list);
+    }
+    if (!good || !consistent(site, d)) {
+        site_free(site);
+        return NULL;
+    }
+    return site;
+}
+
+/* The whole member; its mode is checked because whoever may write it decides where mail goes. */
+static bool read_member(const char *member, struct buf *text, struct diag *d)
+{
+    struct stat st;
+    int fd = open(member, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0)
+        return diag_set(d, 0, 0, "cannot be opened: %s; name another member with -C",
+                        strerror(errno));
+    bool good = fstat(fd, &st) == 0;
+    if (!good)
+        diag_set(d, 0, 0, "cannot be read: %s", strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        good = diag_set(d, 0, 0, "is not a plain file");
+    else if (st.st_mode & S_IWOTH)
+        good = diag_set(d, 0, 0, "may be written by everybody: chmod o-w it");
+    else if (st.st_size > MEMBER_MAX)
+        good = diag_set(d, 0, 0, "is larger than 1 MiB: no configuration is");
+    while (good) {
+        ssize_t n;
+        if (!buf_reserve(text, 65536) || text->len > MEMBER_MAX)
+            good = diag_set(d, 0, 0, "is too large to read");
+        else if ((n = read(fd, text->data + text->len, 65536)) < 0 && errno != EINTR)
+            good = diag_set(d, 0, 0, "cannot be read: %s", strerror(errno));
+        else if (n == 0)
+            break;
+        else if (n > 0)
+            text->len += (size_t)n;
+    }
+    close(fd);
+    return good;
+}
+
+struct site *site_load(const char *member, struct diag *d)
+{
+    struct buf text = {0};
+    struct site *site = NULL;
+
+    *d = (struct diag){0};
+    if (read_member(member, &text, d))
+        site = site_parse(BUF_SPAN(&text), member, d);
+    buf_free(&text);
+    return site;
+}
+
+/* Frees what the rules of that statement stored as text. */
+static void free_texts(const char *statement, void *base)
+{
+    for (size_t i = 0; i < RULES; i++) {
+        const struct rule *r = &rules[i];
+        if (strcmp(r->statement, statement) == 0 &&
+            (r->form <= FORM_NAME || r->form == FORM_CODEPAGE))
+            free(*(char **)(void *)((char *)base + r->offset));
+    }
+}
+
+void site_free(struct site *site)
+{
+    if (site == NULL)
+        return;
+    for (size_t i = 0; i < site->services; i++)
+        free_texts("SERVICE", &site->service[i]);
+    for (size_t i = 0; i < site->routes; i++)
+        free_texts("ROUTE", &site->route[i]);
+    free_texts("SYSTEM", site);
+    free_texts("SMTP", site);
+    free_texts("DELIVER", site);
+    free_texts("PRINTER", site);
+    free(site->service);
+    free(site->route);
+    free(site->member);
+    free(site);
+}
+
+const struct site_service *site_service(const struct site *site, const char *program)
+{
+    for (size_t i = 0; i < site->services; i++) {
+        const struct site_service *s = &site->service[i];
+        const char *module = s->module != NULL ? s->module : s->name;
+        if (span_eq_nocase(span_of(module), span_of(program)))
+            return s;
+    }
+    return NULL;
+}
+
+void site_keywords(void (*each)(const char *statement, const char *keyword, const char *deflt,
+                                void *arg),
+                   void *arg)
+{
+    for (size_t i = 0; i < RULES; i++)
+        each(rules[i].statement, rules[i].keyword, rules[i].deflt, arg);
+}

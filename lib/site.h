@@ -1,0 +1,73 @@
+/* The site's configuration, read once and then const. */
+#ifndef SPOOLMAIL_SITE_H
+#define SPOOLMAIL_SITE_H
+
+#include "lib/buf.h"
+#include "lib/diag.h"
+#include "lib/record.h"
+
+#define SITE_MEMBER "/etc/spoolmail/APPCFG00"
+
+enum notice_form { NOTICE_DSN, NOTICE_APPEND };
+enum deliver_way { DELIVER_MAILDIR, DELIVER_LMTP };
+enum printout_form { PRINTOUT_TEXT, PRINTOUT_PDF, PRINTOUT_BOTH };
+enum tls_level { TLS_NONE, TLS_MAY, TLS_MUST, TLS_VERIFY, TLS_DANE };
+
+struct site_service {
+    char *name, *module, *address;
+    uint64_t port;
+};
+
+/* Where mail for a domain goes. DOMAIN is a name, *.name, or * for all. */
+struct site_route {
+    char *domain, *host; /* host NULL: the domain's own addresses */
+    uint64_t port;
+    uint64_t tls; /* enum tls_level */
+};
+
+/* Timeouts of RFC 5321 4.5.3.2, and the cap on a whole attempt; seconds. */
+struct site_timeouts {
+    uint64_t connect, greeting, command, data, block, termination, attempt;
+};
+
+struct site {
+    char *member; /* the path it was read from */
+    /* SYSTEM */
+    char *host, *spool, *user;
+    /* SMTP */
+    char *path, *remote, *postoffice, *usertable, *catalog, *codepage;
+    char class;
+    uint64_t divert, maxsize;
+    uint64_t retryint, retryceil, retrymax; /* seconds */
+    uint64_t poll, quiet;                   /* seconds */
+    uint64_t connections, destlimit, connmsgs;
+    uint64_t notice;    /* enum notice_form */
+    struct recfm recfm; /* of dropped files whose name says nothing */
+    struct site_timeouts timeout;
+    /* DELIVER */
+    char *maildir;    /* pattern: %h home, %u login, %i user ID, %% */
+    char *lmtp;       /* host:port or /path/socket; NULL: none */
+    uint64_t deliver; /* enum deliver_way */
+    /* PRINTER */
+    uint64_t printout; /* enum printout_form */
+    char *lp_queue;    /* NULL: printouts go to no printer */
+    uint64_t linect;   /* lines of a page */
+    struct site_service *service;
+    size_t services;
+    struct site_route *route;
+    size_t routes;
+};
+
+/* Reads and checks a member. NULL on the first error: *d has line, column, what, and how to mend
+ * it. */
+struct site *site_parse(struct span text, const char *member, struct diag *d);
+struct site *site_load(const char *member, struct diag *d);
+void site_free(struct site *site);
+/* The SERVICE statement of a program, by MODULE or else by NAME; NULL: it is not to run. */
+const struct site_service *site_service(const struct site *site, const char *program);
+/* Calls `each` for every keyword there is: the manual's test and `--check` use it. */
+void site_keywords(void (*each)(const char *statement, const char *keyword, const char *deflt,
+                                void *arg),
+                   void *arg);
+
+#endif

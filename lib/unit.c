@@ -1,0 +1,414 @@
+/* See unit.h. */
+#include "lib/unit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/dataset.h"
+
+static const struct {
+    const char *name;
+    enum spool_queue queue;
+    mode_t mode;
+    bool keeps; /* a claimed file with its reason here goes to this queue */
+} parts[UNIT_PARTS] = {
+    [UNIT_MAIL] = {"mail", QUEUE_MAIL, 0600, false},
+    [UNIT_POST] = {"POST", QUEUE_POST, 0640, false},
+    [UNIT_PRT] = {"PRT", QUEUE_PRT, 0640, false},
+    [UNIT_HOLD] = {"HOLD", QUEUE_HOLD, 0640, true},
+    [UNIT_DEAD] = {"DEAD", QUEUE_DEAD, 0640, true},
+};
+
+#define OPEN_ENDING ".open"
+#define DONE_ENDING ".done"
+
+int unit_owner(const struct spool *s, const char *owner)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "%s.lock", owner);
+    int fd = openat(s->work, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+static void close_unit(struct unit *u)
+{
+    syncset_drop(&u->sync);
+    for (int i = 0; i < UNIT_PARTS; i++) {
+        if (u->part[i] >= 0)
+            close(u->part[i]); /* directories */
+        u->part[i] = -1;
+    }
+    if (u->in >= 0)
+        close(u->in);
+    if (u->dir >= 0)
+        close(u->dir);
+    u->in = u->dir = -1;
+}
+
+static void unit_path(const struct unit *u, const char *ending, char out[48])
+{
+    snprintf(out, 48, "%s%s", u->name, ending);
+}
+
+static int make_dir(int at, const char *name)
+{
+    if (mkdirat(at, name, 0700) < 0)
+        return -1;
+    return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int unit_begin(struct unit *u, const struct spool *s, const char *owner, unsigned number,
+               enum spool_queue source)
+{
+    char path[48];
+
+    *u = (struct unit){.spool = s, .source = source, .dir = -1, .in = -1};
+    for (int i = 0; i < UNIT_PARTS; i++)
+        u->part[i] = -1;
+    snprintf(u->name, sizeof(u->name), "%s.%08X", owner, number);
+    unit_path(u, OPEN_ENDING, path);
+    u->dir = make_dir(s->work, path);
+    u->in = u->dir < 0 ? -1 : make_dir(u->dir, "in");
+    syncset_init(&u->sync, u->dir);
+    return u->in < 0 ? -1 : 0;
+}
+
+enum { NAME_TRIES = 10000 };
+
+/* The nth name like `name`: itself, then 2-name, 3-name. */
+static void name_like(char out[NAME_MAX + 1], unsigned n, const char *name)
+{
+    if (n == 1)
+        snprintf(out, NAME_MAX + 1, "%s", name);
+    else
+        snprintf(out, NAME_MAX + 1, "%u-%.230s", n, name);
+}
+
+/* Is the name free wherever the file may be kept later? */
+static bool free_to_keep(const struct unit *u, const char *name)
+{
+    for (int i = 0; i < UNIT_PARTS; i++)
+        if (parts[i].keeps &&
+            faccessat(u->spool->queue[parts[i].queue], name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            return false;
+    return true;
+}
+
+int unit_claim(struct unit *u, const char *name, char *as)
+{
+    for (unsigned n = 1; n < NAME_TRIES; n++) {
+        name_like(as, n, name);
+        if (!free_to_keep(u, as))
+            continue;
+        if (durable_move(u->spool->queue[u->source], name, u->in, as) == 0)
+            return 0;
+        if (errno != EEXIST)
+            return -1;
+    }
+    errno = EEXIST;
+    return -1;
+}
+
+/* Moves a file under its name or, where that is taken, one like it. */
+static int move_free(int from, const char *name, int to)
+{
+    char other[NAME_MAX + 1];
+
+    for (unsigned n = 1; n < NAME_TRIES; n++) {
+        name_like(other, n, name);
+        if (durable_move(from, name, to, other) == 0)
+            return 0;
+        if (errno != EEXIST)
+            return -1;
+    }
+    return -1;
+}
+
+int unit_unclaim(struct unit *u, const char *as, const char *name)
+{
+    return durable_move(u->in, as, u->spool->queue[u->source], name);
+}
+
+int unit_create(struct unit *u, enum unit_part part, const char *name)
+{
+    if (u->part[part] < 0) {
+        u->part[part] = make_dir(u->dir, parts[part].name);
+        if (u->part[part] < 0)
+            return -1;
+        u->parts_used |= 1U << part;
+    }
+    return durable_create(u->part[part], name, parts[part].mode);
+}
+
+int unit_done(struct unit *u, int fd)
+{
+    return syncset_add(&u->sync, fd);
+}
+
+int unit_remove(struct unit *u, enum unit_part part, const char *name)
+{
+    return u->part[part] < 0 ? 0 : unlinkat(u->part[part], name, 0);
+}
+
+/* Everything the commit rests on: the new files, their entries, and the claims on both sides. */
+static int sync_all(struct unit *u)
+{
+    bool many = u->sync.many;
+
+    if (syncset_commit(&u->sync) < 0)
+        return -1;
+    if (many)
+        return 0; /* one syncfs covered the directories as well */
+    for (int i = 0; i < UNIT_PARTS; i++)
+        if (u->part[i] >= 0 && durable_sync(u->part[i]) < 0)
+            return -1;
+    if (durable_sync(u->in) < 0 || durable_sync(u->dir) < 0)
+        return -1;
+    return durable_sync(u->spool->queue[u->source]);
+}
+
+int unit_commit(struct unit *u)
+{
+    char from[48], to[48];
+
+    unit_path(u, OPEN_ENDING, from);
+    unit_path(u, DONE_ENDING, to);
+    if (sync_all(u) < 0 || durable_move(u->spool->work, from, u->spool->work, to) < 0)
+        return -1;
+    return durable_sync(u->spool->work);
+}
+
+/* Calls `each` for every entry; stops at the first that fails. `dir` is left as it is. */
+static int for_entries(int dir, int (*each)(struct unit *u, const char *name, void *arg),
+                       struct unit *u, void *arg)
+{
+    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = copy < 0 ? NULL : fdopendir(copy);
+    const struct dirent *entry;
+    int result = 0;
+
+    if (list == NULL) {
+        if (copy >= 0)
+            close(copy);
+        return -1;
+    }
+    for (errno = 0; result == 0 && (entry = readdir(list)) != NULL; errno = 0)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            result = each(u, entry->d_name, arg);
+    if (result == 0 && errno != 0)
+        result = -1;
+    int saved = errno;
+    closedir(list);
+    errno = saved;
+    return result;
+}
+
+/* Anybody may put a file into mail/, so a name may be taken by a stranger: then the next free one.
+ */
+static int publish_renamed(struct unit *u, const char *name)
+{
+    size_t n = strlen(name);
+    char other[DSNAME_MAX + 1];
+    uint64_t stamp;
+
+    for (int tries = 0; tries < 1000; tries++) {
+        if (n <= DSNAME_SUFFIX || dataset_names_take(u->spool, clock_wall(), 1, &stamp) < 0 ||
+            !dsname_format((struct span){name, n - DSNAME_SUFFIX}, stamp, other))
+            return -1;
+        if (durable_move(u->part[UNIT_MAIL], name, u->spool->queue[QUEUE_MAIL], other) == 0)
+            return 0;
+        if (errno != EEXIST)
+            return -1;
+    }
+    return -1;
+}
+
+static int publish_part(struct unit *u, const char *name, void *arg)
+{
+    enum unit_part part = *(const enum unit_part *)arg;
+
+    if (part != UNIT_MAIL)
+        return move_free(u->part[part], name, u->spool->queue[parts[part].queue]);
+    int result = durable_move(u->part[part], name, u->spool->queue[QUEUE_MAIL], name);
+    return result < 0 && errno == EEXIST ? publish_renamed(u, name) : result;
+}
+
+/* A claimed file of a committed unit: kept where a reason for it is, or else used up. */
+static int finish_claimed(struct unit *u, const char *name, void *arg)
+{
+    char reason[NAME_MAX + sizeof(UNIT_REASON)];
+
+    (void)arg;
+    snprintf(reason, sizeof(reason), "%s" UNIT_REASON, name);
+    for (int i = 0; i < UNIT_PARTS; i++)
+        if (parts[i].keeps && u->part[i] >= 0 && faccessat(u->part[i], reason, F_OK, 0) == 0)
+            return move_free(u->in, name, u->spool->queue[parts[i].queue]);
+    return unlinkat(u->in, name, 0);
+}
+
+/* The directory itself, emptied. */
+static int remove_tree(struct unit *u, const char *ending)
+{
+    char path[48];
+
+    for (int i = 0; i < UNIT_PARTS; i++)
+        if (u->part[i] >= 0 && unlinkat(u->dir, parts[i].name, AT_REMOVEDIR) < 0)
+            return -1;
+    if (u->in >= 0 && unlinkat(u->dir, "in", AT_REMOVEDIR) < 0)
+        return -1;
+    unit_path(u, ending, path);
+    return unlinkat(u->spool->work, path, AT_REMOVEDIR);
+}
+
+static int publish(struct unit *u)
+{
+    /* Kept files first: finish_claimed() must still see their reasons. */
+    if (for_entries(u->in, finish_claimed, u, NULL) < 0)
+        return -1;
+    for (int i = 0; i < UNIT_PARTS; i++) {
+        enum unit_part part = (enum unit_part)i;
+        if (u->part[i] >= 0 && for_entries(u->part[i], publish_part, u, &part) < 0)
+            return -1;
+    }
+    /* Everything arrived before the unit may go. */
+    for (int i = 0; i < UNIT_PARTS; i++)
+        if (u->part[i] >= 0 && durable_sync(u->spool->queue[parts[i].queue]) < 0)
+            return -1;
+    return remove_tree(u, DONE_ENDING);
+}
+
+int unit_publish(struct unit *u)
+{
+    int result = publish(u);
+    int saved = errno;
+
+    close_unit(u);
+    errno = saved;
+    return result;
+}
+
+static int remove_staged(struct unit *u, const char *name, void *arg)
+{
+    return unlinkat(u->part[*(const enum unit_part *)arg], name, 0);
+}
+
+/* Back to its queue; under another name if a new file has taken the old one meanwhile. */
+static int give_back(struct unit *u, const char *name, void *arg)
+{
+    (void)arg;
+    return move_free(u->in, name, u->spool->queue[u->source]);
+}
+
+int unit_rollback(struct unit *u)
+{
+    int result = 0;
+
+    for (int i = 0; result == 0 && i < UNIT_PARTS; i++) {
+        enum unit_part part = (enum unit_part)i;
+        if (u->part[i] >= 0)
+            result = for_entries(u->part[i], remove_staged, u, &part);
+    }
+    if (result == 0 && u->in >= 0)
+        result = for_entries(u->in, give_back, u, NULL);
+    if (result == 0 && u->dir >= 0)
+        result = durable_sync(u->spool->queue[u->source]);
+    if (result == 0 && u->dir >= 0)
+        result = remove_tree(u, OPEN_ENDING);
+    int saved = errno;
+    close_unit(u);
+    errno = saved;
+    return result;
+}
+
+/* Opens a unit that an earlier process left. */
+static int reopen(struct unit *u, const struct spool *s, const char *entry, size_t stem,
+                  enum spool_queue source)
+{
+    *u = (struct unit){.spool = s, .source = source, .dir = -1, .in = -1};
+    for (int i = 0; i < UNIT_PARTS; i++)
+        u->part[i] = -1;
+    if (!span_copy((struct span){entry, stem}, u->name, sizeof(u->name))) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    u->dir = openat(s->work, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    syncset_init(&u->sync, u->dir);
+    if (u->dir < 0)
+        return -1;
+    u->in = openat(u->dir, "in", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (u->in < 0 && errno != ENOENT)
+        return -1;
+    for (int i = 0; i < UNIT_PARTS; i++) {
+        u->part[i] = openat(u->dir, parts[i].name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (u->part[i] < 0 && errno != ENOENT)
+            return -1;
+    }
+    return 0;
+}
+
+/* A ".done" unit whose "in" is already gone has only empty parts left. */
+static int finish(struct unit *u)
+{
+    if (u->in < 0)
+        return remove_tree(u, DONE_ENDING);
+    return publish(u);
+}
+
+struct recovery {
+    const struct spool *spool;
+    const char *owner;
+    enum spool_queue source;
+    int found;
+};
+
+static bool ends_with(struct span s, struct span ending)
+{
+    return s.n > ending.n && span_eq(span_from(s, s.n - ending.n), ending);
+}
+
+static int recover_one(struct unit *unused, const char *name, void *arg)
+{
+    struct recovery *r = arg;
+    struct span entry = span_of(name);
+    size_t owner = strlen(r->owner);
+    struct unit u;
+
+    (void)unused;
+    bool done = ends_with(entry, SPAN(DONE_ENDING));
+    if (strncmp(name, r->owner, owner) != 0 || name[owner] != '.' ||
+        (!done && !ends_with(entry, SPAN(OPEN_ENDING))))
+        return 0;
+    r->found++;
+    int result = reopen(&u, r->spool, name, entry.n - 5, r->source);
+    if (result == 0)
+        result = done ? finish(&u) : unit_rollback(&u);
+    int saved = errno;
+    close_unit(&u);
+    errno = saved;
+    return result;
+}
+
+int unit_recover(const struct spool *s, const char *owner, enum spool_queue source)
+{
+    struct recovery r = {s, owner, source, 0};
+
+    if (for_entries(s->work, recover_one, NULL, &r) < 0)
+        return -1;
+    return r.found;
+}

@@ -1,0 +1,125 @@
+/* The configuration: defaults, every form of value, and errors with line, column and hint. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "lib/site.h"
+
+static void reads_the_sample_of_the_design(void **state)
+{
+    struct diag d;
+    struct site *s = site_parse(
+        SPAN("* comment\n"
+             "SYSTEM  HOST(mail.example.org) SPOOL(/var/spool/spoolmail) USER(spoolmail)\n"
+             "SMTP    PATH(OUT) REMOTE(RMT21) POSTOFFICE(MYHOST) DIVERT(1M) MAXSIZE(50M)\n"
+             "        USERTABLE(/etc/spoolmail/USERTBL) RETRYINT(15M) RETRYMAX(5D)\n"
+             "SERVICE NAME(SMTP) MODULE(SSMTP) PORT(25)\n"
+             "SERVICE NAME(SPOOL#4)\n"
+             "ROUTE   DOMAIN(*) HOST(relay.example.net) PORT(587) TLS(NONE)\n"),
+        "X", &d);
+
+    (void)state;
+    assert_non_null(s);
+    assert_string_equal(s->host, "mail.example.org");
+    assert_int_equal(s->divert, 1 << 20);
+    assert_int_equal(s->retryint, 900);
+    assert_int_equal(s->retrymax, 5 * 86400);
+    assert_int_equal(s->retryceil, 4 * 3600);
+    assert_int_equal(s->services, 2);
+    assert_non_null(site_service(s, "SSMTP"));
+    assert_non_null(site_service(s, "spool#4"));
+    assert_null(site_service(s, "USMTP"));
+    assert_int_equal(s->route[0].port, 587);
+    site_free(s);
+}
+
+static void has_defaults(void **state)
+{
+    struct diag d;
+    struct site *s = site_parse(SPAN("SYSTEM HOST(h)\n"), "X", &d);
+
+    (void)state;
+    assert_non_null(s);
+    assert_string_equal(s->path, "OUT");
+    assert_string_equal(s->remote, "RMT21");
+    assert_string_equal(s->codepage, "UTF-8");
+    assert_null(s->postoffice);
+    assert_int_equal(s->timeout.termination, 600);
+    assert_int_equal(s->recfm.form, RECORD_TEXT);
+    site_free(s);
+}
+
+static void names_what_is_wrong_and_where(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t line, column;
+        const char *says;
+    } cases[] = {
+        {"", 0, 0, "SYSTEM HOST"},
+        {"SYSTEM SPOOL(/x)\n", 1, 1, "needs the keyword HOST"},
+        {"SYSTEM HOST(h)\nSMPT PATH(OUT)\n", 2, 1, "did you mean SMTP"},
+        {"SYSTEM HOST(h)\nSMTP REMOT(RMT21)\n", 2, 6, "did you mean REMOTE"},
+        {"SYSTEM HOST(h)\nSMTP PATH(OUT\n", 2, 0, "parenthes"},
+        {"SYSTEM HOST(h)\nSMTP PATH(out)\n", 2, 11, "qualifiers in capitals"},
+        {"SYSTEM HOST(h)\nSMTP PATH(A/B)\n", 2, 11, "qualifiers"},
+        {"SYSTEM HOST(h)\nSMTP REMOTE(POST)\n", 0, 0, "queue of the system itself"},
+        {"SYSTEM HOST(h)\nSMTP REMOTE(../x)\n", 2, 13, "RMT21"},
+        {"SYSTEM HOST(h)\nSMTP DIVERT(1)\n", 2, 13, "octets from 1024"},
+        {"SYSTEM HOST(h)\nSMTP DIVERT(99999999999999999999)\n", 2, 13, "octets"},
+        {"SYSTEM HOST(h)\nSMTP RETRYINT(0)\n", 2, 15, "time from 1"},
+        {"SYSTEM HOST(h)\nSMTP RETRYINT(15X)\n", 2, 15, "30S, 15M"},
+        {"SYSTEM HOST(h)\nSMTP RETRYINT(5H) RETRYCEIL(1H)\n", 0, 0, "RETRYCEIL"},
+        {"SYSTEM HOST(h)\nSMTP CODEPAGE(EBCDIC-9)\n", 2, 15, "IBM-1047"},
+        {"SYSTEM HOST(h)\nSMTP RECFM(XYZ)\n", 2, 12, "record format"},
+        {"SYSTEM HOST(h)\nSMTP NOTICE(LOUD)\n", 2, 13, "DSN APPEND"},
+        {"SYSTEM HOST(h)\nSMTP PATH\n", 2, 6, "needs a value"},
+        {"SYSTEM HOST(h)\nSMTP PATH(A) PATH(B)\n", 2, 14, "twice"},
+        {"SYSTEM HOST(h)\nSYSTEM HOST(i)\n", 2, 1, "twice"},
+        {"SYSTEM HOST(h)\nSERVICE PORT(25)\n", 2, 1, "NAME"},
+        {"SYSTEM HOST(h)\nSERVICE NAME(X) TCP(1)\n", 2, 0, "takes no value"},
+        {"SYSTEM HOST(h)\nROUTE PORT(65536)\n", 2, 12, "number from 1 to 65535"},
+        {"SYSTEM HOST(h)\nROUTE HOST(bad host)\n", 2, 0, ""},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) TLS(VERIFY)\n", 0, 0, "TLS is not offered yet"},
+        {"SYSTEM HOST([1.2.3])\n", 1, 13, "host name"},
+        {"SYSTEM HOST(h) SPOOL(relative)\n", 1, 22, "begins with /"},
+        {"  SYSTEM HOST(h)\n", 1, 0, ""},
+    };
+    struct diag d;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct site *s = site_parse(span_of(cases[i].text), "X", &d);
+        if (s != NULL)
+            fail_msg("case %zu was taken", i);
+        if (d.line != cases[i].line || (cases[i].column != 0 && d.column != cases[i].column) ||
+            strstr(d.text, cases[i].says) == NULL)
+            fail_msg("case %zu: %zu:%zu %s", i, d.line, d.column, d.text);
+    }
+}
+
+static void survives_being_cut_anywhere(void **state)
+{
+    static const char text[] =
+        "SYSTEM HOST(h) SPOOL('/a b')\nSMTP PATH(OUT)\n  DIVERT(1M)\nROUTE HOST(r)\n";
+    struct diag d;
+
+    (void)state;
+    for (size_t n = 0; n < sizeof(text); n++)
+        site_free(site_parse((struct span){text, n}, "X", &d));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_the_sample_of_the_design),
+        cmocka_unit_test(has_defaults),
+        cmocka_unit_test(names_what_is_wrong_and_where),
+        cmocka_unit_test(survives_being_cut_anywhere),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
