@@ -150,7 +150,7 @@ $(BUILD)/libparts.a: $(ALL_PARTS)
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libparts.a $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(foreach p,$(PROGRAMS),$(LIBS_$(p))) $(LIBS) -lcmocka
-$(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o $(CORE)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libparts.a $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
