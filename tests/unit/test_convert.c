@@ -1,0 +1,187 @@
+/* spool4's conversion, without a file: text in, mails out. What the programs do with real files is
+ * in spool4.bats. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "spool4/convert.h"
+
+static struct convert_params params(enum record_form form, enum record_control control,
+                                    unsigned lrecl)
+{
+    struct convert_params p = {.host = "h.example",
+                               .job = "JOB",
+                               .id = "JOB00001",
+                               .owner = "me",
+                               .recfm = {form, control, lrecl},
+                               .wall = 1795288065};
+    assert_true(charset_find(SPAN("UTF-8"), &p.page));
+    return p;
+}
+
+static const char *text_of(struct mail *m)
+{
+    return buf_str(&m->text);
+}
+
+static void adds_what_a_header_lacks_and_no_more(void **state)
+{
+    struct convert_params p = params(RECORD_TEXT, CONTROL_NONE, 0);
+    struct convert c;
+    struct mail m = {0};
+    struct diag d;
+
+    (void)state;
+    convert_open(&c, &p,
+                 SPAN("X-From: a@b.example\nX-To: c@d.example\nSubject: s\n folded\n\nbody\n"));
+    assert_int_equal(convert_next(&c, &m, &d), CONVERT_MAIL);
+    assert_string_equal(text_of(&m),
+                        "Received: by h.example (SPOOL#4, job JOB JOB00001, owner me)\n"
+                        "\tid JOB00001.1; Sat, 21 Nov 2026 19:07:45 +0000\n"
+                        "Subject: s\n folded\n"
+                        "Date: Sat, 21 Nov 2026 19:07:45 +0000\n"
+                        "Message-ID: <JOB.JOB00001.1795288065.1@h.example>\n"
+                        "From: <a@b.example>\n\nbody\n");
+    assert_int_equal(convert_next(&c, &m, &d), CONVERT_END);
+    mail_free(&m);
+    convert_close(&c);
+}
+
+static void a_mail_without_header_or_text(void **state)
+{
+    static const struct {
+        const char *file, *ends;
+    } cases[] = {
+        {"X-From: a@b.example\nX-To: c@d.example\n", "\n\n"},
+        {"X-From: a@b.example\nX-To: c@d.example\n\n", "\n\n"},
+        {"X-From: a@b.example\nX-To: c@d.example\n\nb", "\n\nb\n"},
+        {"X-From: a@b.example\nX-To: c@d.example\nno field\n", "\n\nno field\n"},
+        {"X-From: a@b.example\nX-To: c@d.example\n continued what?\n", "\n\n continued what?\n"},
+        {"X-From: a@b.example\r\nX-To: c@d.example\r\n\r\ncrlf\r\n", "\n\ncrlf\n"},
+    };
+    struct convert_params p = params(RECORD_TEXT, CONTROL_NONE, 0);
+    struct convert c;
+    struct mail m = {0};
+    struct diag d;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        convert_open(&c, &p, span_of(cases[i].file));
+        assert_int_equal(convert_next(&c, &m, &d), CONVERT_MAIL);
+        const char *text = text_of(&m);
+        size_t n = strlen(text), tail = strlen(cases[i].ends);
+        assert_true(n > tail);
+        assert_string_equal(text + n - tail, cases[i].ends);
+        convert_close(&c);
+    }
+    mail_free(&m);
+}
+
+static void machine_control_becomes_asa(void **state)
+{
+    /* Machine control acts after the line it stands on, ASA before its line. */
+    static const char file[] = "\x09X-From: a@b.example\n\x09X-To: c@d.example\n\x09\n"
+                               "\x11one\n\x89two\n\x01three\n\x09over\n";
+    struct convert_params p = params(RECORD_TEXT, CONTROL_MACHINE, 0);
+    struct convert c;
+    struct mail m = {0};
+    struct diag d;
+
+    (void)state;
+    convert_open(&c, &p, (struct span){file, sizeof(file) - 1});
+    assert_int_equal(convert_next(&c, &m, &d), CONVERT_MAIL);
+    assert_true(m.asa);
+    assert_non_null(strstr(text_of(&m), "\n one\n0two\n1three\n+over\n"));
+    mail_free(&m);
+    convert_close(&c);
+}
+
+static void a_batch_gives_its_mails_one_by_one(void **state)
+{
+    static const char file[] =
+        "helo x\nmail from:<a@b.example>\nrcpt to: <c@d.example> \nrset\n"
+        "MAIL FROM:<e@f.example> SIZE=10 BODY=8BITMIME\nRCPT TO:<g@h.example>\n"
+        "RCPT TO:<i@j.example>\nDATA\nSubject: 1\n\n..x\n.\n"
+        "MAIL FROM:<>\nRCPT TO:<k@l.example>\nDATA\n.\n";
+    struct convert_params p = params(RECORD_TEXT, CONTROL_NONE, 0);
+    struct convert c;
+    struct mail m = {0};
+    struct diag d;
+
+    (void)state;
+    convert_open(&c, &p, SPAN(file));
+    assert_int_equal(convert_next(&c, &m, &d), CONVERT_MAIL);
+    assert_string_equal(m.envelope.from.text, "e@f.example");
+    assert_int_equal(m.envelope.nto, 2);
+    assert_non_null(strstr(text_of(&m), "\n\n.x\n"));
+    assert_int_equal(convert_next(&c, &m, &d), CONVERT_MAIL);
+    assert_true(address_is_null(&m.envelope.from));
+    assert_null(strstr(text_of(&m), "\nFrom:"));
+    assert_int_equal(convert_next(&c, &m, &d), CONVERT_END);
+    mail_free(&m);
+    convert_close(&c);
+}
+
+static void cards_are_continued_by_the_last_column(void **state)
+{
+    struct convert_params p = params(RECORD_FIXED, CONTROL_NONE, 80);
+    struct convert c;
+    struct mail m = {0};
+    struct diag d;
+    struct buf cards = {0};
+
+    (void)state;
+    buf_adds(&cards, "MAIL FROM:<a@");
+    buf_fill(&cards, 'b', 79 - cards.len);
+    buf_addc(&cards, '<');
+    buf_printf(&cards, "%-80s%-80s%-80s%-80s%-80s", "bb.example>", "RCPT TO:<c@d.example>", "DATA",
+               "text", ".");
+    convert_open(&c, &p, BUF_SPAN(&cards));
+    assert_int_equal(convert_next(&c, &m, &d), CONVERT_BAD); /* a label of more than 63 letters */
+    assert_non_null(strstr(d.text, "domain"));
+    convert_close(&c);
+    for (size_t i = 13; i < 79; i += 10)
+        cards.data[i] = i == 13 ? 'b' : '.';
+    convert_open(&c, &p, BUF_SPAN(&cards));
+    assert_int_equal(convert_next(&c, &m, &d), CONVERT_MAIL);
+    assert_non_null(strstr(m.envelope.from.text, "bb.example"));
+    mail_free(&m);
+    convert_close(&c);
+    buf_free(&cards);
+}
+
+static void cut_anywhere_it_neither_crashes_nor_invents(void **state)
+{
+    static const char file[] =
+        "HELO x\nMAIL FROM:<a@b.example>\nRCPT TO:<c@d.example>\nDATA\nS: 1\n\nx\n.\n";
+    struct convert_params p = params(RECORD_TEXT, CONTROL_NONE, 0);
+    struct convert c;
+    struct diag d;
+
+    (void)state;
+    for (size_t n = 0; n < sizeof(file) - 2; n++) {
+        struct mail m = {0};
+        convert_open(&c, &p, (struct span){file, n});
+        assert_int_equal(convert_next(&c, &m, &d), CONVERT_BAD);
+        assert_true(d.text[0] != '\0');
+        mail_free(&m);
+        convert_close(&c);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(adds_what_a_header_lacks_and_no_more),
+        cmocka_unit_test(a_mail_without_header_or_text),
+        cmocka_unit_test(machine_control_becomes_asa),
+        cmocka_unit_test(a_batch_gives_its_mails_one_by_one),
+        cmocka_unit_test(cards_are_continued_by_the_last_column),
+        cmocka_unit_test(cut_anywhere_it_neither_crashes_nor_invents),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
