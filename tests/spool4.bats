@@ -24,6 +24,10 @@ data_sets() {
   find "$SPOOL/mail" -type f ! -name '.*' | sort
 }
 
+has_data_sets() {
+  [ -n "$(data_sets)" ]
+}
+
 # data_set N: the text of the Nth data set.
 data_set() {
   cat "$(data_sets | sed -n "${1}p")"
@@ -284,7 +288,7 @@ T
   echo 'second half' >&4
   exec 4>&-
   wait_until 3 test ! -e "$QUEUE/slow"
-  wait_until 3 test -n "$(data_sets)"
+  wait_until 3 has_data_sets
   run data_set 1
   assert_line 'second half'
   mail | drop moved
@@ -303,7 +307,7 @@ T
   sleep 0.4
   assert_file_exists "$QUEUE/other"
   wait_until 8 test ! -e "$QUEUE/other"
-  wait_until 3 test -n "$(data_sets)"
+  wait_until 3 has_data_sets
 }
 
 @test "X-From must belong to the file's owner" {
