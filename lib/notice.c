@@ -26,15 +26,22 @@ bool notice_find(const struct usertable *table, struct span login, struct span l
            (local.n > 0 && usertable_find(table, local, user));
 }
 
-bool notice_begin(struct buf *out, const struct notice *n)
+bool notice_envelope(struct buf *out, const struct notice *n)
 {
     static const struct address nobody;
-    const char *host = n->site->host;
 
     envelope_write(out, &nobody, &n->to, 1, false);
-    buf_printf(out, "Received: by %s (spoolmail %s) id %s;\n\t", host, n->program, n->id);
+    buf_printf(out, "Received: by %s (spoolmail %s) id %s;\n\t", n->site->host, n->program, n->id);
     header_date(out, n->wall, n->offset);
-    buf_adds(out, "\nDate: ");
+    return buf_addc(out, '\n');
+}
+
+bool notice_begin(struct buf *out, const struct notice *n)
+{
+    const char *host = n->site->host;
+
+    notice_envelope(out, n);
+    buf_adds(out, "Date: ");
     header_date(out, n->wall, n->offset);
     buf_printf(out, "\nFrom: Mailer-Daemon <MAILER-DAEMON@%s>\nTo: ", host);
     address_write(out, &n->to);

@@ -19,8 +19,10 @@ struct notice {
     int offset;
 };
 
-/* Envelope, Received, Date, From, To, Subject, Message-ID, Auto-Submitted, MIME-Version; the writer
- * goes on with Content-Type, an empty line and the text. Lines end in LF. */
+/* Envelope and Received alone: what stands above a message that is passed on as it is. */
+bool notice_envelope(struct buf *out, const struct notice *n);
+/* The same, and Date, From, To, Subject, Message-ID, Auto-Submitted, MIME-Version; the writer goes
+ * on with Content-Type, an empty line and the text. Lines end in LF. */
 bool notice_begin(struct buf *out, const struct notice *n);
 /* Whom to tell: the entry of the table, or POSTMASTER when there is none. Its domain is the post
  * office's name, or the host's where there is no post office. */

@@ -1,0 +1,264 @@
+/* The SMTP client's machine, without a socket: dialogues as tables, every chunking of the replies
+ * the same. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "usmtp/session.h"
+
+/* S: what the server says; C: what the client must have said by then; M: a mail is given; T: the
+ * text is sent; V: the verdict there must be (kind and status). */
+struct move {
+    char what;
+    const char *text;
+    enum verdict_kind kind;
+};
+
+static const struct session_mail mail = {
+    .from = {.text = "f@x.example", .at = 1, .kind = DOMAIN_NAME},
+    .to = {.text = "t@y.example", .at = 1, .kind = DOMAIN_NAME},
+    .octets = 100,
+    .eight_bit = true,
+};
+
+static void feed(struct session *s, const char *text, size_t chunk, struct buf *out)
+{
+    for (size_t n = strlen(text); n > 0;) {
+        size_t take = chunk == 0 || chunk > n ? n : chunk;
+        session_input(s, (struct span){text, take}, out);
+        text += take;
+        n -= take;
+    }
+}
+
+static void play(const struct move *m, size_t n, size_t chunk)
+{
+    struct buf out = {0};
+    struct session s;
+    struct verdict v;
+
+    session_open(&s, "us.example");
+    for (size_t i = 0; i < n; i++) {
+        switch (m[i].what) {
+        case 'S':
+            feed(&s, m[i].text, chunk, &out);
+            break;
+        case 'C':
+            if (!span_eq(BUF_SPAN(&out), span_of(m[i].text)))
+                fail_msg("move %zu, chunk %zu: said <%.*s>, not <%s>", i, chunk, (int)out.len,
+                         out.data ? out.data : "", m[i].text);
+            buf_clear(&out);
+            break;
+        case 'M':
+            assert_int_equal(s.state, SESSION_READY);
+            session_mail(&s, &mail, &out);
+            break;
+        case 'T':
+            assert_int_equal(s.state, SESSION_TEXT);
+            session_text_sent(&s);
+            break;
+        case 'L':
+            session_lost(&s, m[i].text);
+            break;
+        case 'Q':
+            session_quit(&s, &out);
+            break;
+        case 'V':
+            assert_true(session_take_verdict(&s, &v));
+            assert_int_equal(v.kind, m[i].kind);
+            if (strcmp(v.status, m[i].text) != 0)
+                fail_msg("move %zu: status %s, not %s (%s)", i, v.status, m[i].text, v.text);
+            break;
+        case 'N':
+            assert_false(session_take_verdict(&s, &v));
+            break;
+        case 'X':
+            assert_int_equal(s.state, SESSION_CLOSED);
+            break;
+        default:
+            fail_msg("no such move");
+        }
+    }
+    buf_free(&out);
+    session_close(&s);
+}
+
+#define PLAY(...)                                                                                  \
+    do {                                                                                           \
+        const struct move moves[] = {__VA_ARGS__};                                                 \
+        for (size_t chunk = 0; chunk < 8; chunk++)                                                 \
+            play(moves, sizeof(moves) / sizeof(moves[0]), chunk);                                  \
+    } while (0)
+
+#define GREET                                                                                      \
+    {'S', "220 hi\r\n", 0},                                                                        \
+    {                                                                                              \
+        'C', "EHLO us.example\r\n", 0                                                              \
+    }
+#define PLAIN                                                                                      \
+    GREET, {'S', "250 hi\r\n", 0},                                                                 \
+    {                                                                                              \
+        'M', "", 0                                                                                 \
+    }
+#define MAIL_PLAIN                                                                                 \
+    {                                                                                              \
+        'C', "MAIL FROM:<f@x.example>\r\n", 0                                                      \
+    }
+#define RCPT                                                                                       \
+    {                                                                                              \
+        'C', "RCPT TO:<t@y.example>\r\n", 0                                                        \
+    }
+#define DATA                                                                                       \
+    {                                                                                              \
+        'C', "DATA\r\n", 0                                                                         \
+    }
+#define OK                                                                                         \
+    {                                                                                              \
+        'S', "250 2.1.0 ok\r\n", 0                                                                 \
+    }
+
+static void sends_one_mail_step_by_step(void **state)
+{
+    (void)state;
+    PLAY(PLAIN, MAIL_PLAIN, OK, RCPT, OK, DATA, {'S', "354 go\r\n", 0}, {'T', "", 0},
+         {'S', "250 2.6.0 queued\r\n", 0}, {'V', "2.6.0", VERDICT_SENT}, {'Q', "", 0},
+         {'C', "QUIT\r\n", 0}, {'S', "221 bye\r\n", 0}, {'X', "", 0});
+}
+
+static void pipelines_where_it_is_offered(void **state)
+{
+    (void)state;
+    PLAY(GREET, {'S', "250-hi\r\n250-PIPELINING\r\n250-8bitmime\r\n250-SIZE 5000\r\n250 X\r\n", 0},
+         {'M', "", 0},
+         {'C',
+          "MAIL FROM:<f@x.example> SIZE=100 BODY=8BITMIME\r\nRCPT TO:<t@y.example>\r\nDATA\r\n", 0},
+         {'S', "250 ok\r\n250 ok\r\n354 go\r\n", 0}, {'T', "", 0}, {'S', "250 done\r\n", 0},
+         {'V', "2.0.0", VERDICT_SENT});
+}
+
+static void a_refusal_inside_a_group_leaves_the_connection_usable(void **state)
+{
+    (void)state;
+    PLAY(GREET, {'S', "250-hi\r\n250 PIPELINING\r\n", 0}, {'M', "", 0},
+         {'C', "MAIL FROM:<f@x.example>\r\nRCPT TO:<t@y.example>\r\nDATA\r\n", 0},
+         {'S', "250 ok\r\n550 5.1.1 no\r\n503 none\r\n", 0}, {'V', "5.1.1", VERDICT_NEVER},
+         {'C', "RSET\r\n", 0}, OK, {'M', "", 0},
+         {'C', "MAIL FROM:<f@x.example>\r\nRCPT TO:<t@y.example>\r\nDATA\r\n", 0},
+         {'S', "451 later\r\n503 no\r\n354 go\r\n", 0}, {'V', "4.0.0", VERDICT_LATER},
+         {'C', ".\r\n", 0}, {'S', "554 nobody\r\n", 0}, {'N', "", 0}, {'M', "", 0});
+}
+
+static void falls_back_to_helo(void **state)
+{
+    (void)state;
+    PLAY(GREET, {'S', "500 what\r\n", 0}, {'C', "HELO us.example\r\n", 0}, OK, {'M', "", 0},
+         MAIL_PLAIN);
+    PLAY(GREET, {'S', "500 what\r\n", 0}, {'C', "HELO us.example\r\n", 0},
+         {'S', "550 go away\r\n", 0}, {'V', "5.0.0", VERDICT_HOST}, {'C', "QUIT\r\n", 0});
+}
+
+static void refusals_mean_what_the_step_makes_of_them(void **state)
+{
+    (void)state;
+    PLAY({'S', "554 no service\r\n", 0}, {'V', "5.0.0", VERDICT_HOST});
+    PLAY({'S', "421 4.3.2 later\r\n", 0}, {'V', "4.3.2", VERDICT_HOST}, {'X', "", 0});
+    PLAY(PLAIN, MAIL_PLAIN, {'S', "552 5.3.4 big\r\n", 0}, {'V', "5.3.4", VERDICT_NEVER},
+         {'C', "RSET\r\n", 0}, OK, {'M', "", 0}, MAIL_PLAIN);
+    PLAY(PLAIN, MAIL_PLAIN, OK, RCPT, {'S', "450 4.2.1 busy\r\n", 0}, {'V', "4.2.1", VERDICT_LATER},
+         {'C', "RSET\r\n", 0});
+    PLAY(PLAIN, MAIL_PLAIN, {'S', "530 5.7.0 log in\r\n", 0}, {'V', "5.7.0", VERDICT_LATER});
+    PLAY(PLAIN, MAIL_PLAIN, OK, RCPT, OK, DATA, {'S', "354 x\r\n", 0}, {'T', "", 0},
+         {'S', "421 4.3.0 x\r\n", 0}, {'V', "4.3.0", VERDICT_LATER}, {'X', "", 0});
+    PLAY(PLAIN, MAIL_PLAIN, OK, RCPT, OK, DATA, {'S', "250 not 354\r\n", 0},
+         {'V', "4.5.0", VERDICT_LATER});
+}
+
+static void a_loss_at_any_step_keeps_the_mail(void **state)
+{
+    (void)state;
+    PLAY({'L', "x", 0}, {'V', "4.4.2", VERDICT_HOST}, {'X', "", 0});
+    PLAY(GREET, {'L', "x", 0}, {'V', "4.4.2", VERDICT_HOST});
+    PLAY(PLAIN, {'L', "x", 0}, {'V', "4.4.2", VERDICT_LATER});
+    PLAY(PLAIN, MAIL_PLAIN, OK, RCPT, OK, DATA, {'S', "354 x\r\n", 0}, {'L', "x", 0},
+         {'V', "4.4.2", VERDICT_LATER});
+    PLAY(PLAIN, MAIL_PLAIN, OK, RCPT, OK, DATA, {'S', "354 x\r\n", 0}, {'T', "", 0}, {'L', "x", 0},
+         {'V', "4.4.2", VERDICT_LATER}, {'N', "", 0});
+    PLAY(GREET, {'S', "250 hi\r\n", 0}, {'L', "x", 0}, {'N', "", 0});
+}
+
+static void nonsense_ends_the_connection_not_the_mail(void **state)
+{
+    (void)state;
+    PLAY({'S', "HTTP/1.1 200\r\n", 0}, {'V', "4.4.2", VERDICT_HOST}, {'X', "", 0});
+    PLAY(PLAIN, MAIL_PLAIN, {'S', "250-a\r\n550 b\r\n", 0}, {'V', "4.4.2", VERDICT_LATER},
+         {'X', "", 0});
+    PLAY(PLAIN, MAIL_PLAIN, {'S', "\r\n", 0}, {'V', "4.4.2", VERDICT_LATER}, {'X', "", 0});
+    PLAY(GREET, {'S', "250 hi\r\n250 again\r\n", 0}, {'N', "", 0}, {'X', "", 0});
+    PLAY(PLAIN, MAIL_PLAIN, OK, RCPT, OK, DATA, {'S', "354 go\r\n250 already\r\n", 0},
+         {'V', "4.4.2", VERDICT_LATER}, {'X', "", 0});
+    PLAY(PLAIN, MAIL_PLAIN, OK, RCPT, OK, DATA, {'S', "354 go\r\n552 5.3.4 big\r\n", 0},
+         {'V', "5.3.4", VERDICT_NEVER}, {'X', "", 0});
+}
+
+static void what_a_host_cannot_take_is_not_sent(void **state)
+{
+    struct session_mail m = mail;
+    struct buf out = {0};
+    struct session s;
+    struct verdict v;
+
+    (void)state;
+    session_open(&s, "us.example");
+    feed(&s, "220 x\r\n250-x\r\n250 SIZE 99\r\n", 0, &out);
+    buf_clear(&out);
+    assert_false(session_mail(&s, &m, &out));
+    assert_true(session_take_verdict(&s, &v));
+    assert_int_equal(v.kind, VERDICT_NEVER);
+    m.octets = 10;
+    m.utf8 = true;
+    assert_false(session_mail(&s, &m, &out));
+    assert_true(session_take_verdict(&s, &v));
+    assert_string_equal(v.status, "5.6.7");
+    assert_int_equal(out.len, 0);
+    assert_int_equal(s.state, SESSION_READY);
+    buf_free(&out);
+    session_close(&s);
+}
+
+static void a_reply_of_a_megabyte_is_bounded(void **state)
+{
+    struct buf reply = {0}, out = {0};
+    struct session s;
+
+    (void)state;
+    session_open(&s, "us.example");
+    buf_adds(&reply, "220 ");
+    buf_fill(&reply, 'x', 1 << 20);
+    buf_adds(&reply, "\r\n");
+    session_input(&s, BUF_SPAN(&reply), &out);
+    assert_int_equal(s.state, SESSION_EHLO);
+    assert_true(s.line.cap < 4096);
+    buf_free(&reply);
+    buf_free(&out);
+    session_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sends_one_mail_step_by_step),
+        cmocka_unit_test(pipelines_where_it_is_offered),
+        cmocka_unit_test(a_refusal_inside_a_group_leaves_the_connection_usable),
+        cmocka_unit_test(falls_back_to_helo),
+        cmocka_unit_test(refusals_mean_what_the_step_makes_of_them),
+        cmocka_unit_test(a_loss_at_any_step_keeps_the_mail),
+        cmocka_unit_test(nonsense_ends_the_connection_not_the_mail),
+        cmocka_unit_test(what_a_host_cannot_take_is_not_sent),
+        cmocka_unit_test(a_reply_of_a_megabyte_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,344 @@
+/* See connection.h. */
+#include "usmtp/connection.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "usmtp/outcome.h"
+
+enum {
+    UNSENT_MAX = 256 << 10, /* of a large text on its way into the kernel */
+    IDLE_MS = 1000          /* how long an idle connection waits for more mail */
+};
+
+static bool next_address(struct connection *c);
+
+static void name_relay(struct connection *c, const union resolve_address *a)
+{
+    char ip[INET6_ADDRSTRLEN] = "?";
+    unsigned port = ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
+    const void *octets = a->any.sa_family == AF_INET6 ? (const void *)&a->v6.sin6_addr
+                                                      : (const void *)&a->v4.sin_addr;
+
+    inet_ntop(a->any.sa_family, octets, ip, sizeof(ip));
+    if (c->host[0] == '[')
+        snprintf(c->relay, sizeof(c->relay), "[%s]:%u", ip, port);
+    else
+        snprintf(c->relay, sizeof(c->relay), "%.60s[%s]:%u", c->host, ip, port);
+}
+
+static void close_mail(struct connection *c)
+{
+    if (!c->mail_open)
+        return;
+    text_free(c->text);
+    c->text = NULL;
+    mailfile_close(&c->mail);
+    c->mail_open = false;
+}
+
+static void finish(struct connection *c)
+{
+    const struct verdict *v = c->host_verdict.kind == VERDICT_HOST ? &c->host_verdict : NULL;
+
+    close_mail(c);
+    wire_free(c->wire);
+    session_close(&c->session);
+    c->events->closed(c->owner, c, v);
+    free(c);
+}
+
+/* Hands the session's verdict on. */
+static void pass_verdict(struct connection *c)
+{
+    struct verdict v;
+
+    if (!session_take_verdict(&c->session, &v))
+        return;
+    if (!c->mail_open) {
+        c->host_verdict = v;
+        return;
+    }
+    /* A refusal of the whole host that meets a mail concerns that mail for now. */
+    if (v.kind == VERDICT_HOST)
+        v.kind = VERDICT_LATER;
+    close_mail(c);
+    c->events->verdict(c->owner, c, &v);
+}
+
+/* Also bounds a whole attempt: a host that drips its replies gets no more time by it. */
+static void set_deadline(struct connection *c)
+{
+    int64_t ms = (int64_t)session_timeout(&c->session, &c->program->site->timeout) * 1000;
+    int64_t left = c->attempt_ends_ms - clock_steady_ms();
+
+    if (c->idle)
+        ms = IDLE_MS;
+    else if (c->mail_open && left < ms)
+        ms = left > 0 ? left : 1;
+    wire_deadline(c->wire, ms);
+}
+
+static void lost_mail(struct connection *c, const char *status, const char *why)
+{
+    struct verdict v;
+
+    outcome_local(&v, VERDICT_LATER, status, why);
+    close_mail(c);
+    c->session.mail_open = false;
+    c->events->verdict(c->owner, c, &v);
+    c->session.state = SESSION_CLOSED;
+}
+
+/* Sends as much of the text as the wire has room for. */
+static void send_text(struct connection *c, struct buf *out)
+{
+    struct span piece;
+
+    while (!c->text_done && wire_unsent(c->wire) + out->len < UNSENT_MAX) {
+        bool good = mailfile_read(&c->mail, &piece);
+        if (!good) {
+            lost_mail(c, "4.3.0", "the mail data set cannot be read");
+            return;
+        }
+        if (piece.n > 0) {
+            good = text_feed(c->text, piece, out);
+        } else {
+            good = text_end(c->text, out);
+            c->text_done = true;
+        }
+        if (!good) {
+            lost_mail(c, "4.3.0", "memory is short");
+            return;
+        }
+    }
+    if (c->text_done)
+        session_text_sent(&c->session);
+}
+
+static void begin_text(struct connection *c, struct buf *out)
+{
+    unsigned f = c->session.features;
+
+    if (c->text != NULL)
+        return;
+    c->text_done = false;
+    c->text = text_begin(c->mail.asa,
+                         text_needs(&c->mail.facts, f & FEATURE_8BITMIME, f & FEATURE_SMTPUTF8));
+    if (c->text == NULL)
+        lost_mail(c, "4.3.0", "memory is short");
+    else
+        send_text(c, out);
+}
+
+static void offer_mail(struct connection *c, struct buf *out)
+{
+    struct session_mail m;
+
+    /* A mail that this host can't take has its verdict at once, and the next one follows. */
+    while (c->session.state == SESSION_READY && !c->mail_open) {
+        if (c->mails >= c->program->site->connmsgs || !c->events->next(c->owner, c, &c->mail)) {
+            c->idle = c->mails < c->program->site->connmsgs;
+            if (!c->idle)
+                session_quit(&c->session, out);
+            return;
+        }
+        c->idle = false;
+        c->mails++;
+        c->mail_open = true;
+        c->attempt_ends_ms = clock_steady_ms() + (int64_t)c->program->site->timeout.attempt * 1000;
+        m = (struct session_mail){
+            .from = c->mail.from,
+            .to = c->mail.to,
+            .octets = c->mail.facts.wire_octets,
+            .eight_bit = c->mail.facts.eight_bit,
+            .utf8 = address_has_utf8(&c->mail.from) || address_has_utf8(&c->mail.to),
+        };
+        session_mail(&c->session, &m, out);
+        pass_verdict(c);
+    }
+}
+
+/* What the session's state asks of us, until it waits for the peer. */
+static void step(struct connection *c, struct buf *out)
+{
+    bool greeting = c->last_state < SESSION_READY;
+
+    pass_verdict(c);
+    if (c->session.state == SESSION_READY && greeting)
+        c->events->greeted(c->owner, c);
+    if (c->session.state == SESSION_READY)
+        offer_mail(c, out);
+    if (c->session.state == SESSION_TEXT)
+        begin_text(c, out);
+    c->last_state = c->session.state;
+}
+
+/* The dialogue line by line, for --trace; the text of a mail is not shown. */
+static void trace(const struct connection *c, const char *direction, struct span octets)
+{
+    struct span line;
+    char text[512];
+
+    if (!c->program->trace || c->text != NULL)
+        return;
+    while (span_line(&octets, &line)) {
+        while (line.n > 0 && line.p[line.n - 1] == '\r')
+            line.n--;
+        if (line.n >= sizeof(text))
+            line.n = sizeof(text) - 1;
+        if (span_copy(line, text, sizeof(text)))
+            MSG(&c->program->log, T01SM047I, c->relay, direction, text);
+    }
+}
+
+/* Runs the session on octets (none: only looks at its state), sends what it says, ends it where it
+ * ends. */
+static void run(struct connection *c, struct span octets)
+{
+    struct buf out = {0};
+
+    trace(c, "<-", octets);
+    session_input(&c->session, octets, &out);
+    if (c->session.state == SESSION_TEXT)
+        trace(c, "--", SPAN("(the text of the mail)"));
+    step(c, &out);
+    trace(c, "->", BUF_SPAN(&out));
+    if (out.failed)
+        session_lost(&c->session, "memory is short");
+    else if (out.len > 0)
+        wire_send(c->wire, BUF_SPAN(&out));
+    buf_free(&out);
+    pass_verdict(c);
+    if (c->session.state == SESSION_CLOSED) {
+        if (c->host_verdict.kind != VERDICT_HOST || !next_address(c))
+            finish(c);
+        return;
+    }
+    set_deadline(c);
+}
+
+static void on_received(void *arg, struct span octets)
+{
+    run(arg, octets);
+}
+
+static void on_ready(void *arg)
+{
+    struct connection *c = arg;
+    struct buf out = {0};
+
+    if (c->session.state != SESSION_TEXT || c->text == NULL) {
+        set_deadline(c); /* just connected, or a command is out */
+        return;
+    }
+    send_text(c, &out);
+    if (out.len > 0)
+        wire_send(c->wire, BUF_SPAN(&out));
+    buf_free(&out);
+    run(c, (struct span){"", 0});
+}
+
+/* An idle connection ends: QUIT is a courtesy, nobody waits for its answer. */
+static void leave(struct connection *c)
+{
+    struct buf out = {0};
+
+    session_quit(&c->session, &out);
+    wire_send(c->wire, BUF_SPAN(&out));
+    buf_free(&out);
+    finish(c);
+}
+
+static void on_ended(void *arg, int error)
+{
+    struct connection *c = arg;
+    char why[320];
+
+    if (error == ETIMEDOUT && c->idle) {
+        leave(c);
+        return;
+    }
+    if (error == ETIMEDOUT)
+        snprintf(why, sizeof(why), "%s: time-out in %s", c->relay,
+                 session_state_name(c->session.state));
+    else
+        snprintf(why, sizeof(why), "%s: connection %s in %s", c->relay,
+                 error == 0 ? "closed by the host" : strerror(error),
+                 session_state_name(c->session.state));
+    session_lost(&c->session, why);
+    run(c, (struct span){"", 0});
+}
+
+static const struct wire_events wire_events = {on_received, on_ready, on_ended};
+
+/* Connects to the next address. False: there is none left. */
+static bool next_address(struct connection *c)
+{
+    char why[320];
+
+    wire_free(c->wire);
+    c->wire = NULL;
+    session_close(&c->session);
+    session_open(&c->session, c->program->site->host);
+    c->last_state = SESSION_GREETING;
+    while (c->tried < c->addresses) {
+        const union resolve_address *a = &c->address[c->tried++];
+        socklen_t length = a->any.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4);
+        name_relay(c, a);
+        c->wire = wire_connect(c->loop, &a->any, length, &wire_events, c);
+        if (c->wire != NULL) {
+            c->host_verdict.kind = VERDICT_NONE;
+            wire_deadline(c->wire, (int64_t)c->program->site->timeout.connect * 1000);
+            return true;
+        }
+        snprintf(why, sizeof(why), "%s: %s", c->relay, strerror(errno));
+        outcome_local(&c->host_verdict, VERDICT_HOST, "4.4.1", why);
+    }
+    return false;
+}
+
+struct connection *connection_start(struct loop *l, const struct program *program, const char *host,
+                                    const union resolve_address *address, size_t addresses,
+                                    const struct connection_owner *events, void *owner)
+{
+    struct connection *c = calloc(1, sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    *c = (struct connection){.events = events,
+                             .owner = owner,
+                             .entry = UINT32_MAX,
+                             .loop = l,
+                             .program = program,
+                             .host = host,
+                             .address = address,
+                             .addresses = addresses};
+    session_open(&c->session, program->site->host);
+    if (next_address(c))
+        return c;
+    session_close(&c->session);
+    free(c);
+    return NULL;
+}
+
+void connection_wake(struct connection *c)
+{
+    if (c->idle)
+        run(c, (struct span){"", 0});
+}
+
+void connection_stop(struct connection *c, const char *why)
+{
+    if (c->idle) {
+        leave(c);
+        return;
+    }
+    session_lost(&c->session, why);
+    c->tried = c->addresses;
+    run(c, (struct span){"", 0});
+}

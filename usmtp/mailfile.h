@@ -1,0 +1,41 @@
+/* A mail data set, opened to be sent: its envelope, and its text in pieces. Trusts neither name nor
+ * content: anybody may put a file into mail/. */
+#ifndef USMTP_MAILFILE_H
+#define USMTP_MAILFILE_H
+
+#include "lib/envelope.h"
+#include "lib/program.h"
+#include "lib/ready.h"
+#include "usmtp/text.h"
+
+struct mailfile {
+    int fd;
+    struct address from, to;
+    bool asa;
+    uint64_t octets;         /* of the whole file */
+    uint64_t text_at;        /* where the text begins */
+    uint64_t read_at;        /* how far mailfile_read() has come */
+    struct buf head;         /* the file's first octets: all of it when it is small */
+    struct text_facts facts; /* when it was scanned */
+};
+
+enum mailfile_result {
+    MAILFILE_OPEN,
+    MAILFILE_GONE,   /* no such file: somebody else removed it */
+    MAILFILE_BUSY,   /* its writer has it open */
+    MAILFILE_BAD,    /* *reason says why it may not be sent */
+    MAILFILE_TROUBLE /* errno: not now */
+};
+
+/* With `scan` the whole text is looked at for its facts; without, only the envelope. `reason` has
+ * 320 octets. */
+enum mailfile_result mailfile_open(struct mailfile *m, const struct program *p, int mail,
+                                   const char *name, struct watch_list *watches, bool scan,
+                                   char reason[320]);
+/* The next piece of the text, valid until the next call; empty at the end. False: errno. */
+bool mailfile_read(struct mailfile *m, struct span *piece);
+/* To the beginning of the text again. */
+void mailfile_rewind(struct mailfile *m);
+void mailfile_close(struct mailfile *m);
+
+#endif

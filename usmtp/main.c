@@ -1,0 +1,6 @@
+#include "usmtp/usmtp.h"
+
+int main(int argc, char **argv)
+{
+    return usmtp_main(argc, argv);
+}

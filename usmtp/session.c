@@ -1,0 +1,406 @@
+/* See session.h. */
+#include "usmtp/session.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "usmtp/outcome.h"
+
+static void enter(struct session *s, enum session_state state, struct buf *out);
+
+/* Entry actions: what is sent on entering a state. */
+
+static void send_ehlo(struct session *s, struct buf *out)
+{
+    buf_printf(out, "EHLO %s\r\n", s->host);
+}
+
+static void send_helo(struct session *s, struct buf *out)
+{
+    buf_printf(out, "HELO %s\r\n", s->host);
+}
+
+static void put_rcpt(struct session *s, struct buf *out)
+{
+    buf_adds(out, "RCPT TO:");
+    address_write(out, &s->mail.to);
+    buf_adds(out, "\r\n");
+}
+
+static void send_mail(struct session *s, struct buf *out)
+{
+    buf_adds(out, "MAIL FROM:");
+    address_write(out, &s->mail.from);
+    if (s->features & FEATURE_SIZE)
+        buf_printf(out, " SIZE=%" PRIu64, s->mail.octets);
+    if (s->mail.eight_bit && s->features & FEATURE_8BITMIME)
+        buf_adds(out, " BODY=8BITMIME");
+    if (s->mail.utf8)
+        buf_adds(out, " SMTPUTF8");
+    buf_adds(out, "\r\n");
+    s->pipelined = s->features & FEATURE_PIPELINING;
+    if (s->pipelined) {
+        put_rcpt(s, out);
+        buf_adds(out, "DATA\r\n");
+    }
+}
+
+static void send_rcpt(struct session *s, struct buf *out)
+{
+    if (!s->pipelined)
+        put_rcpt(s, out);
+}
+
+static void send_data(struct session *s, struct buf *out)
+{
+    if (!s->pipelined)
+        buf_adds(out, "DATA\r\n");
+}
+
+static void send_rset(struct session *s, struct buf *out)
+{
+    (void)s;
+    buf_adds(out, "RSET\r\n");
+}
+
+static void send_quit(struct session *s, struct buf *out)
+{
+    (void)s;
+    buf_adds(out, "QUIT\r\n");
+}
+
+/* Transitions: what a whole reply means in a state. */
+
+static void judge(struct session *s, const struct verdict *v)
+{
+    s->verdict = *v;
+    s->verdict_ready = true;
+    s->mail_open = false;
+}
+
+/* A reply that was not the wanted one. */
+static void refused(struct session *s, struct buf *out)
+{
+    struct verdict v;
+    enum session_state state = s->state;
+
+    outcome_reply(&v, state, &s->reply);
+    judge(s, &v);
+    if (s->reply.code == 421 || v.kind == VERDICT_HOST) {
+        if (s->reply.code == 421)
+            enter(s, SESSION_CLOSED, out);
+        else
+            enter(s, SESSION_QUIT, out);
+        return;
+    }
+    if (s->pipelined && (state == SESSION_MAIL || state == SESSION_RCPT)) {
+        s->lost_rcpt = true;
+        enter(s, state == SESSION_MAIL ? SESSION_RCPT : SESSION_DATA, out);
+    } else if (state == SESSION_TERM) {
+        enter(s, SESSION_READY, out);
+    } else {
+        enter(s, SESSION_RSET, out);
+    }
+}
+
+static bool wanted(const struct session *s, unsigned class)
+{
+    return s->reply.code / 100 == class;
+}
+
+static void got_greeting(struct session *s, struct buf *out)
+{
+    if (wanted(s, 2))
+        enter(s, SESSION_EHLO, out);
+    else
+        refused(s, out);
+}
+
+static const struct {
+    const char *word;
+    enum session_feature feature;
+} keywords[] = {
+    {"PIPELINING", FEATURE_PIPELINING},
+    {"8BITMIME", FEATURE_8BITMIME},
+    {"SIZE", FEATURE_SIZE},
+    {"SMTPUTF8", FEATURE_SMTPUTF8},
+    {"ENHANCEDSTATUSCODES", FEATURE_ENHANCED},
+    {"STARTTLS", FEATURE_STARTTLS},
+    {"AUTH", FEATURE_AUTH},
+};
+
+static void take_keyword(struct session *s, struct span line)
+{
+    struct span word = {line.p, span_find(line, ' ')};
+    uint64_t limit;
+
+    for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+        if (!span_eq_nocase(word, span_of(keywords[i].word)))
+            continue;
+        s->features |= keywords[i].feature;
+        if (keywords[i].feature == FEATURE_SIZE &&
+            span_number(span_trim(span_from(line, word.n)), UINT64_MAX, &limit))
+            s->size_limit = limit;
+    }
+}
+
+static void got_ehlo(struct session *s, struct buf *out)
+{
+    struct span rest, line;
+
+    if (!wanted(s, 2)) {
+        if (wanted(s, 5))
+            enter(s, SESSION_HELO, out); /* a host of the old kind, RFC 5321 3.2 */
+        else
+            refused(s, out);
+        return;
+    }
+    s->features = 0;
+    s->size_limit = 0;
+    rest = BUF_SPAN(&s->reply.text);
+    span_line(&rest, &line); /* the host's name */
+    while (span_line(&rest, &line))
+        take_keyword(s, line);
+    enter(s, SESSION_READY, out);
+}
+
+static void got_helo(struct session *s, struct buf *out)
+{
+    if (!wanted(s, 2)) {
+        refused(s, out);
+        return;
+    }
+    s->features = 0;
+    enter(s, SESSION_READY, out);
+}
+
+static void got_mail(struct session *s, struct buf *out)
+{
+    if (wanted(s, 2))
+        enter(s, SESSION_RCPT, out);
+    else
+        refused(s, out);
+}
+
+static void got_rcpt(struct session *s, struct buf *out)
+{
+    if (s->lost_rcpt)
+        enter(s, SESSION_DATA, out); /* its verdict was given with MAIL's reply */
+    else if (wanted(s, 2))
+        enter(s, SESSION_DATA, out);
+    else
+        refused(s, out);
+}
+
+static void got_data(struct session *s, struct buf *out)
+{
+    if (s->lost_rcpt) {
+        s->lost_rcpt = false;
+        if (!wanted(s, 3)) {
+            enter(s, SESSION_RSET, out); /* MAIL may have been taken: it is still open there */
+            return;
+        }
+        /* RFC 2920 3.1: a server that wants text though nobody is to get it is given none. */
+        buf_adds(out, ".\r\n");
+        enter(s, SESSION_TERM, out);
+        return;
+    }
+    if (wanted(s, 3))
+        enter(s, SESSION_TEXT, out);
+    else
+        refused(s, out);
+}
+
+static void got_term(struct session *s, struct buf *out)
+{
+    struct verdict v;
+
+    if (!s->mail_open) { /* the empty text after a refused recipient */
+        enter(s, SESSION_READY, out);
+        return;
+    }
+    if (!wanted(s, 2)) {
+        refused(s, out);
+        return;
+    }
+    outcome_sent(&v, &s->reply);
+    judge(s, &v);
+    enter(s, SESSION_READY, out);
+}
+
+static void got_rset(struct session *s, struct buf *out)
+{
+    enter(s, wanted(s, 2) ? SESSION_READY : SESSION_QUIT, out);
+}
+
+static void got_quit(struct session *s, struct buf *out)
+{
+    enter(s, SESSION_CLOSED, out);
+}
+
+/* A reply that nobody asked for: the two sides no longer agree on what was said. */
+static void got_unasked(struct session *s, struct buf *out)
+{
+    if (s->reply.code == 421 && s->state == SESSION_READY)
+        enter(s, SESSION_CLOSED, out);
+    else
+        session_lost(s, "the host sent a reply out of turn");
+}
+
+/* A reply while the text is still being sent: a refusal counts, and the connection is of no more
+ * use. */
+static void got_early(struct session *s, struct buf *out)
+{
+    struct verdict v;
+
+    if (s->reply.code < 400) {
+        got_unasked(s, out);
+        return;
+    }
+    outcome_reply(&v, SESSION_TERM, &s->reply);
+    judge(s, &v);
+    enter(s, SESSION_CLOSED, out);
+}
+
+static const struct {
+    const char *name;
+    void (*entry)(struct session *s, struct buf *out);
+    void (*transition)(struct session *s, struct buf *out);
+    size_t timeout; /* offset of the time in struct site_timeouts */
+} states[SESSION_STATES] = {
+#define TIME(member) offsetof(struct site_timeouts, member)
+    [SESSION_GREETING] = {"GREETING", NULL, got_greeting, TIME(greeting)},
+    [SESSION_EHLO] = {"EHLO", send_ehlo, got_ehlo, TIME(command)},
+    [SESSION_HELO] = {"HELO", send_helo, got_helo, TIME(command)},
+    [SESSION_READY] = {"READY", NULL, got_unasked, TIME(command)},
+    [SESSION_MAIL] = {"MAIL", send_mail, got_mail, TIME(command)},
+    [SESSION_RCPT] = {"RCPT", send_rcpt, got_rcpt, TIME(command)},
+    [SESSION_DATA] = {"DATA", send_data, got_data, TIME(data)},
+    [SESSION_TEXT] = {"TEXT", NULL, got_early, TIME(block)},
+    [SESSION_TERM] = {"TERM", NULL, got_term, TIME(termination)},
+    [SESSION_RSET] = {"RSET", send_rset, got_rset, TIME(command)},
+    [SESSION_QUIT] = {"QUIT", send_quit, got_quit, TIME(command)},
+    [SESSION_CLOSED] = {"CLOSED", NULL, NULL, TIME(command)},
+#undef TIME
+};
+
+static void enter(struct session *s, enum session_state state, struct buf *out)
+{
+    s->state = state;
+    if (states[state].entry != NULL)
+        states[state].entry(s, out);
+}
+
+void session_open(struct session *s, const char *host)
+{
+    *s = (struct session){.state = SESSION_GREETING};
+    span_copy(span_of(host), s->host, sizeof(s->host));
+}
+
+void session_close(struct session *s)
+{
+    reply_free(&s->reply);
+    buf_free(&s->line);
+}
+
+/* A whole line, without its end. */
+static void take_line(struct session *s, struct span line, struct buf *out)
+{
+    enum reply_result r = reply_line(&s->reply, line);
+
+    if (r == REPLY_MORE)
+        return;
+    if (r == REPLY_MALFORMED)
+        session_lost(s, "the host sent something that is no SMTP reply");
+    else if (states[s->state].transition != NULL)
+        states[s->state].transition(s, out);
+    reply_clear(&s->reply);
+}
+
+void session_input(struct session *s, struct span octets, struct buf *out)
+{
+    while (octets.n > 0 && s->state != SESSION_CLOSED) {
+        size_t end = span_find(octets, '\n');
+        size_t room = REPLY_LINE_MAX > s->line.len ? REPLY_LINE_MAX - s->line.len : 0;
+        /* What a line has beyond the limit is read and forgotten. */
+        buf_add(&s->line, octets.p, end < room ? end : room);
+        if (s->line.failed) {
+            session_lost(s, "memory is short");
+            return;
+        }
+        if (end == octets.n)
+            return;
+        octets = span_from(octets, end + 1);
+        struct span line = BUF_SPAN(&s->line);
+        if (line.n > 0 && line.p[line.n - 1] == '\r')
+            line.n--;
+        take_line(s, line, out);
+        buf_clear(&s->line);
+    }
+}
+
+static void refuse_here(struct session *s, const char *status, const char *why)
+{
+    struct verdict v;
+
+    outcome_local(&v, VERDICT_NEVER, status, why);
+    judge(s, &v);
+}
+
+bool session_mail(struct session *s, const struct session_mail *mail, struct buf *out)
+{
+    s->mail = *mail;
+    s->mails++;
+    if (s->size_limit > 0 && mail->octets > s->size_limit) {
+        refuse_here(s, "5.3.4", "the mail is larger than the host announced to take");
+        return false;
+    }
+    if (mail->utf8 && !(s->features & FEATURE_SMTPUTF8)) {
+        refuse_here(s, "5.6.7", "an address has letters that the host cannot take (no SMTPUTF8)");
+        return false;
+    }
+    s->mail_open = true;
+    s->lost_rcpt = false;
+    enter(s, SESSION_MAIL, out);
+    return true;
+}
+
+void session_text_sent(struct session *s)
+{
+    s->state = SESSION_TERM;
+}
+
+void session_quit(struct session *s, struct buf *out)
+{
+    enter(s, s->state == SESSION_READY ? SESSION_QUIT : SESSION_CLOSED, out);
+}
+
+void session_lost(struct session *s, const char *why)
+{
+    struct verdict v;
+
+    if (s->mail_open || (s->mails == 0 && s->state < SESSION_READY && !s->verdict_ready)) {
+        outcome_local(&v, s->mail_open ? VERDICT_LATER : VERDICT_HOST, "4.4.2", why);
+        judge(s, &v);
+    }
+    s->state = SESSION_CLOSED;
+}
+
+bool session_take_verdict(struct session *s, struct verdict *v)
+{
+    if (!s->verdict_ready)
+        return false;
+    *v = s->verdict;
+    s->verdict_ready = false;
+    return true;
+}
+
+uint64_t session_timeout(const struct session *s, const struct site_timeouts *t)
+{
+    return *(const uint64_t *)(const void *)((const char *)t + states[s->state].timeout);
+}
+
+const char *session_state_name(enum session_state state)
+{
+    return states[state].name;
+}

@@ -1,0 +1,107 @@
+/* The client's side of RFC 5321, as a pure machine: replies in, commands out. No descriptor, clock
+ * or file.
+ *
+ * A state has an entry action (what is sent on entering it) and a transition (what a reply means in
+ * it):
+ *
+ *   GREETING -> EHLO -> READY -> MAIL -> RCPT -> DATA -> TEXT -> TERM -> READY ... -> QUIT ->
+ * CLOSED
+ *                 \-> HELO -^       \______ RSET ______________________^
+ *
+ * With PIPELINING, MAIL, RCPT and DATA are sent together and their replies read in turn. The user
+ * of the machine gives it mails in READY, sends the text in TEXT, and is told each mail's verdict
+ * exactly once. */
+#ifndef USMTP_SESSION_H
+#define USMTP_SESSION_H
+
+#include "lib/address.h"
+#include "lib/reply.h"
+#include "lib/site.h"
+
+enum session_state {
+    SESSION_GREETING,
+    SESSION_EHLO,
+    SESSION_HELO,
+    SESSION_READY, /* session_mail() or session_quit() */
+    SESSION_MAIL,
+    SESSION_RCPT,
+    SESSION_DATA,
+    SESSION_TEXT, /* send the text, then session_text_sent() */
+    SESSION_TERM,
+    SESSION_RSET,
+    SESSION_QUIT,
+    SESSION_CLOSED, /* close the connection */
+    SESSION_STATES
+};
+
+enum session_feature {
+    FEATURE_PIPELINING = 1,
+    FEATURE_8BITMIME = 2,
+    FEATURE_SIZE = 4,
+    FEATURE_SMTPUTF8 = 8,
+    FEATURE_ENHANCED = 16,
+    FEATURE_STARTTLS = 32,
+    FEATURE_AUTH = 64
+};
+
+/* What became of a mail, or of a connection before any mail. */
+enum verdict_kind {
+    VERDICT_NONE,
+    VERDICT_SENT,
+    VERDICT_LATER, /* this mail: try again */
+    VERDICT_NEVER, /* this mail: give up, tell its sender */
+    VERDICT_HOST   /* nothing can be sent to this host now: try the next one */
+};
+
+struct verdict {
+    enum verdict_kind kind;
+    bool remote;     /* text is the host's reply */
+    char status[12]; /* "5.1.1" */
+    char text[512];  /* "550 5.1.1 No such user", or our own words; printable, one line */
+};
+
+struct session_mail {
+    struct address from, to;
+    uint64_t octets; /* for SIZE= */
+    bool eight_bit;  /* announce BODY=8BITMIME where offered */
+    bool utf8;       /* an address that needs SMTPUTF8 */
+};
+
+struct session {
+    enum session_state state;
+    char host[ADDRESS_DOMAIN_MAX + 1]; /* our name, for EHLO */
+    unsigned features;                 /* enum session_feature */
+    uint64_t size_limit;               /* 0: none announced */
+    struct reply reply;                /* being read */
+    struct buf line;                   /* the same, as far as its end has not come */
+    struct session_mail mail;
+    bool mail_open; /* a mail was given and has no verdict yet */
+    bool pipelined; /* RCPT and DATA are already on their way */
+    bool lost_rcpt; /* pipelined, and MAIL or RCPT was refused: DATA's reply is still to come */
+    struct verdict verdict; /* valid when session_take_verdict() says so */
+    bool verdict_ready;
+    unsigned mails; /* given so far */
+};
+
+void session_open(struct session *s, const char *host);
+void session_close(struct session *s);
+
+/* Octets from the peer; may hold any part of a reply, or several. Commands are appended to *out. */
+void session_input(struct session *s, struct span octets, struct buf *out);
+/* Only in READY. False: the mail cannot go to this host, its verdict is there already (too large,
+ * needs SMTPUTF8), and the session stays READY. */
+bool session_mail(struct session *s, const struct session_mail *mail, struct buf *out);
+/* Only in TEXT, when the final dot was handed to the wire. */
+void session_text_sent(struct session *s);
+/* In any state; sends QUIT where that is lawful, else closes. */
+void session_quit(struct session *s, struct buf *out);
+/* The connection ended, or its time was up: an open mail, or the connection itself, gets its
+ * verdict. */
+void session_lost(struct session *s, const char *why);
+/* The verdict, once. */
+bool session_take_verdict(struct session *s, struct verdict *v);
+/* Seconds that the state may last, by RFC 5321 4.5.3.2. */
+uint64_t session_timeout(const struct session *s, const struct site_timeouts *t);
+const char *session_state_name(enum session_state state);
+
+#endif

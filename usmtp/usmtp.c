@@ -1,0 +1,230 @@
+/* See usmtp.h. Learns of new data sets by inotify, wakes by its FIFO and by timers. Where inotify
+ * is not to be had, each wake-up looks through the whole of mail/. */
+#include "usmtp/usmtp.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/dataset.h"
+#include "lib/unit.h"
+#include "lib/wake.h"
+#include "usmtp/deliver.h"
+
+struct usmtp {
+    struct program program;
+    struct spool spool;
+    struct deliver deliver;
+    struct loop *loop;
+    struct loop_event *poll, *once;
+    int notify, fifo;
+};
+
+enum { ONCE_MS = 20 /* how often --once looks whether all is done */ };
+
+/* The whole of mail/. */
+static bool scan_mail(struct usmtp *u)
+{
+    int copy = openat(u->spool.queue[QUEUE_MAIL], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = copy < 0 ? NULL : fdopendir(copy);
+    const struct dirent *entry;
+
+    if (list == NULL) {
+        if (copy >= 0)
+            close(copy);
+        MSG(&u->program.log, T01SM001I, "mail", strerror(errno), "TRIED AGAIN LATER");
+        return false;
+    }
+    while ((entry = readdir(list)) != NULL)
+        deliver_name(&u->deliver, entry->d_name);
+    closedir(list);
+    return true;
+}
+
+static void take_events(struct usmtp *u, const char *events, size_t n)
+{
+    const struct inotify_event *e;
+
+    for (size_t at = 0; at + sizeof(*e) <= n; at += sizeof(*e) + e->len) {
+        e = (const void *)(events + at);
+        if (e->mask & IN_Q_OVERFLOW)
+            scan_mail(u);
+        else if (e->len > 0)
+            deliver_name(&u->deliver, e->name);
+    }
+}
+
+static void on_notify(void *arg)
+{
+    _Alignas(struct inotify_event) char events[64 * (sizeof(struct inotify_event) + NAME_MAX + 1)];
+    struct usmtp *u = arg;
+    ssize_t n;
+
+    while ((n = read(u->notify, events, sizeof(events))) > 0)
+        take_events(u, events, (size_t)n);
+}
+
+static void on_wake(void *arg)
+{
+    struct usmtp *u = arg;
+
+    wake_drain(u->fifo);
+    if (u->notify >= 0)
+        on_notify(u);
+    else
+        scan_mail(u);
+    deliver_soon(&u->deliver);
+}
+
+static void on_poll(void *arg)
+{
+    struct usmtp *u = arg;
+
+    if (u->notify < 0)
+        scan_mail(u);
+    deliver_soon(&u->deliver);
+    loop_timer_set(u->poll, (int64_t)u->program.site->poll * 1000);
+}
+
+static void on_once(void *arg)
+{
+    struct usmtp *u = arg;
+
+    if (deliver_idle(&u->deliver))
+        loop_stop(u->loop);
+    else
+        loop_timer_set(u->once, ONCE_MS);
+}
+
+static void on_stop(void *arg)
+{
+    struct usmtp *u = arg;
+
+    loop_stop(u->loop);
+}
+
+static void on_reload(void *arg)
+{
+    struct usmtp *u = arg;
+
+    /* Connections go on; what waits is routed anew when it is due. */
+    program_reload(&u->program);
+    deliver_soon(&u->deliver);
+}
+
+static int watch_mail(const struct usmtp *u)
+{
+    char link[32];
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+    if (fd < 0)
+        return -1;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", u->spool.queue[QUEUE_MAIL]);
+    if (inotify_add_watch(fd, link, IN_CLOSE_WRITE | IN_MOVED_TO) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool recover(const struct usmtp *u)
+{
+    const struct program *p = &u->program;
+
+    int found = unit_recover(&u->spool, "usmtp", QUEUE_MAIL);
+    if (found < 0 || dataset_names_check(&u->spool, span_of(p->site->path)) < 0) {
+        MSG(&p->log, T01SM022E, p->name, strerror(errno));
+        return false;
+    }
+    if (found > 0)
+        MSG(&p->log, T01SM023I, msg_num(found).text, p->name);
+    return true;
+}
+
+static void report_waiting(const struct usmtp *u)
+{
+    MSG(&u->program.log, T01SM046I, msg_num((long long)u->deliver.queue.live).text);
+}
+
+static int serve(struct usmtp *u)
+{
+    struct loop_event *events[] = {
+        u->notify < 0 ? NULL : loop_readable(u->loop, u->notify, on_notify, u),
+        loop_readable(u->loop, u->fifo, on_wake, u),
+        loop_signal(u->loop, SIGTERM, on_stop, u),
+        loop_signal(u->loop, SIGINT, on_stop, u),
+        loop_signal(u->loop, SIGHUP, on_reload, u),
+    };
+
+    u->poll = loop_timer(u->loop, on_poll, u);
+    u->once = loop_timer(u->loop, on_once, u);
+    if (u->poll == NULL || u->once == NULL || !scan_mail(u))
+        return EX_OSERR;
+    deliver_scanned(&u->deliver);
+    if (u->program.once)
+        loop_timer_set(u->once, ONCE_MS);
+    else
+        MSG(&u->program.log, T01SM020I, u->program.name, "SENDER");
+    loop_timer_set(u->poll, (int64_t)u->program.site->poll * 1000);
+    loop_run(u->loop);
+    deliver_stop(&u->deliver);
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+        loop_forget(events[i]);
+    loop_forget(u->poll);
+    loop_forget(u->once);
+    report_waiting(u);
+    return u->deliver.in_doubt ? EX_IOERR : EX_OK;
+}
+
+static int work(struct usmtp *u)
+{
+    const struct program *p = &u->program;
+    int status = EX_OSERR;
+
+    if (unit_owner(&u->spool, "usmtp") < 0) {
+        MSG(&p->log, T01SM022E, p->name,
+            errno == EWOULDBLOCK ? "it runs already" : strerror(errno));
+        return EX_TEMPFAIL;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGIO, SIG_IGN);
+    if (!recover(u))
+        return EX_IOERR;
+    u->fifo = wake_listen(u->spool.queue[QUEUE_MAIL]);
+    u->notify = watch_mail(u);
+    u->loop = loop_new();
+    if (u->fifo < 0 || u->loop == NULL) {
+        MSG(&p->log, T01SM022E, p->name, strerror(errno));
+        return EX_OSERR;
+    }
+    u->deliver = (struct deliver){.program = p, .spool = &u->spool, .loop = u->loop};
+    if (deliver_open(&u->deliver))
+        status = serve(u);
+    deliver_close(&u->deliver);
+    loop_free(u->loop);
+    return status;
+}
+
+int usmtp_main(int argc, char **argv)
+{
+    struct usmtp u = {.program = {.name = "usmtp", .synopsis = ""}, .notify = -1, .fifo = -1};
+
+    int status = program_start(&u.program, argc, argv, true);
+    if (status < 0) {
+        status = EX_CANTCREAT;
+        if (program_become_user(&u.program) &&
+            program_spool(&u.program, &u.spool, SPOOL_ALL_QUEUES)) {
+            status = work(&u);
+            spool_close(&u.spool);
+        }
+    }
+    program_end(&u.program);
+    return status;
+}
