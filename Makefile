@@ -73,6 +73,8 @@ help:
 	@echo "make demo      the main job end to end, on loopback"
 	@echo "make check     all tests (installs what they need)"
 	@echo "make asan      the same under AddressSanitizer and UBSan"
+	@echo "make fuzz      fuzz every parser, FUZZ_SECONDS each (60); TARGETS=fuzz_x for one"
+	@echo "make coverage  branches taken by the tests"
 	@echo "make lint      static checks of sources, scripts and manuals"
 	@echo "make install   to DESTDIR and PREFIX"
 	@echo "make deps      Debian packages that the build needs"
@@ -106,6 +108,25 @@ check: deps-test
 asan:
 	@$(MAKE) --no-print-directory check BUILD=build-asan SAN="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
+# Coverage-guided fuzzing of every parser and session: FUZZ_SECONDS for each target.
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+.PHONY: fuzz fuzzers
+fuzz: deps-lint
+	@$(MAKE) --no-print-directory -j2 fuzzers BUILD=build-fuzz CC=clang \
+	  SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
+	@BUILD=$(CURDIR)/build-fuzz tests/fuzz/run $(TARGETS)
+fuzzers: $(FUZZERS)
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libparts.a $(CORE)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(foreach p,$(PROGRAMS),$(LIBS_$(p))) $(LIBS)
+
+# Branches taken by the unit tests and the programs under test, by gcov.
+.PHONY: coverage
+coverage: deps-test
+	@$(MAKE) --no-print-directory -j2 all tools unit BUILD=build-cov OPT="-O0 -g" HARDEN="--coverage"
+	-@BUILD=$(CURDIR)/build-cov tests/run >build-cov/tests.log
+	@tests/coverage build-cov
+
 lint: deps-lint
 	tests/lint
 
@@ -122,7 +143,7 @@ install: all
 	cp -R jobs/samples/. $(DESTDIR)$(PREFIX)/share/spoolmail/
 
 clean:
-	rm -rf build build-asan
+	rm -rf build build-asan build-fuzz build-cov
 
 tools: $(TOOLS:%=$(BUILD)/tests/%)
 unit: $(UNIT:%=$(BUILD)/unit/%)

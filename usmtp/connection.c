@@ -122,13 +122,12 @@ static void send_text(struct connection *c, struct buf *out)
 
 static void begin_text(struct connection *c, struct buf *out)
 {
-    unsigned f = c->session.features;
-
     if (c->text != NULL)
         return;
     c->text_done = false;
-    c->text = text_begin(c->mail.asa,
-                         text_needs(&c->mail.facts, f & FEATURE_8BITMIME, f & FEATURE_SMTPUTF8));
+    c->text =
+        text_begin(c->mail.asa, text_needs(&c->mail.facts, c->session.features & FEATURE_8BITMIME,
+                                           c->session.mail.utf8));
     if (c->text == NULL)
         lost_mail(c, "4.3.0", "memory is short");
     else
@@ -267,8 +266,8 @@ static void on_ended(void *arg, int error)
         snprintf(why, sizeof(why), "%s: time-out in %s", c->relay,
                  session_state_name(c->session.state));
     else
-        snprintf(why, sizeof(why), "%s: connection %s in %s", c->relay,
-                 error == 0 ? "closed by the host" : strerror(error),
+        snprintf(why, sizeof(why), "%s: %s in %s", c->relay,
+                 error == 0 ? "connection closed by the host" : strerror(error),
                  session_state_name(c->session.state));
     session_lost(&c->session, why);
     run(c, (struct span){"", 0});
