@@ -6,7 +6,7 @@
 #ifndef SPOOLMAIL_SUBMIT_JCL_H
 #define SPOOLMAIL_SUBMIT_JCL_H
 
-#include "jobs/submit/dcb.h"
+#include "lib/dcb.h"
 #include "jobs/submit/deck.h"
 #include "jobs/submit/finding.h"
 #include "lib/dsname.h"

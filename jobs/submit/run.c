@@ -81,6 +81,14 @@ void run_end(struct run *r)
     catalog_close(&r->catalog);
 }
 
+/* What the converter says of each fault of the catalog. */
+static const enum finding_id catalog_findings[CATALOG_FAULTS] = {
+    [CATALOG_NO_DATA_SET] = FINDING_NO_DATA_SET,
+    [CATALOG_NO_MEMBER] = FINDING_NO_MEMBER,
+    [CATALOG_NOT_AUTHORISED] = FINDING_NOT_AUTHORISED,
+    [CATALOG_NO_ALLOCATION] = FINDING_NO_ALLOCATION,
+};
+
 static void lookup_data_set(struct run *r, const struct jcl_dd *dd)
 {
     struct catalog_entry e;
@@ -91,7 +99,7 @@ static void lookup_data_set(struct run *r, const struct jcl_dd *dd)
         return;
     }
     snprintf(name, sizeof(name), dd->member[0] != '\0' ? "%s(%s)" : "%s", dd->dsn, dd->member);
-    finding_add(r->findings, e.fault, dd->dsn_at, name, "%s", e.reason);
+    finding_add(r->findings, catalog_findings[e.fault], dd->dsn_at, name, "%s", e.reason);
 }
 
 static void lookup_dest(struct run *r, const struct jcl_dd *dd)

@@ -7,7 +7,7 @@
 #ifndef SPOOLMAIL_SUBMIT_RUN_H
 #define SPOOLMAIL_SUBMIT_RUN_H
 
-#include "jobs/submit/catalog.h"
+#include "lib/catalog.h"
 #include "jobs/submit/jcl.h"
 #include "lib/charset.h"
 #include "lib/site.h"

@@ -6,7 +6,7 @@
 #ifndef SPOOLMAIL_SUBMIT_UTILITY_H
 #define SPOOLMAIL_SUBMIT_UTILITY_H
 
-#include "jobs/submit/dcb.h"
+#include "lib/dcb.h"
 #include "lib/buf.h"
 #include "lib/charset.h"
 

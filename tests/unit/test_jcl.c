@@ -216,6 +216,7 @@ static void structure_is_checked(void **state)
         {"//A JOB\n//S EXEC PGM=IEFBR14\n// DD DUMMY\n", "IEFC662I@3:3"},
         {"//A JOB\n//S EXEC PGM=IEFBR14\n//X DD DUMMY\n//X DD DUMMY\n", "IEFC662I@4:3"},
         {"//A JOB\n//S EXEC PGM=IEFBR14\n//SYSIN DD DUMMY\ntext\n", "IEFC662I@4:1"},
+        {"//A JOB\n//S EXEC PGM=IEFBR14\n//X DD SYSOUT=A\n//1Y DD DUMMY\n", "IEFC662I@4:3"},
         {"//A JOB\n//S EXEC PGM=IEFBR14\n//X DD *\n// DD DUMMY\n", ""},
         {"//A JOB\n//S EXEC PGM=IEFBR14\n//X DD *\n// DD SYSOUT=A\n", "IEFC662I@4:3"},
         {"//A JOB\n//S EXEC PGM=IEFBR14\n//X DD SYSOUT=A\n// DD DUMMY\n", "IEFC662I@4:3"},
@@ -363,6 +364,7 @@ static void dd_parameters(void **state)
         {"SYSOUT=AB", NULL, "IEF632I@3:15"},
         {"SYSOUT=", NULL, "IEF632I@3:15"},
         {"SYSOUT=A,DSN=X,DISP=SHR", NULL, "IEFC009I@3:17 IEFC009I@3:23"},
+        {"DSN=X,DISP=SHR,SYSOUT=A", NULL, "IEFC009I@3:23 IEFC009I@3:23"},
         {"SYSOUT=A,HOLD=NO", "sysout=A,", ""},
         {"SYSOUT=A,HOLD=YES", NULL, "IEF632I@3:22"},
         {"SYSOUT=A,OUTPUT=*.X", NULL, "IEF632I@3:17"},
@@ -614,6 +616,8 @@ static void dcbs_are_merged(void **state)
     format = (struct recfm){RECORD_VARIABLE, CONTROL_NONE, 84};
     assert_int_equal(dcb_most(&format), 80);
     format.lrecl = 4;
+    assert_int_equal(dcb_most(&format), 0);
+    format.lrecl = 3;
     assert_int_equal(dcb_most(&format), 0);
     format.lrecl = 0;
     assert_int_equal(dcb_most(&format), LRECL_MAX - 4);

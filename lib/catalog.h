@@ -1,16 +1,15 @@
 /* The catalog: a folder in which libraries are directories and sequential data sets are files, each
  * under the whole name of the data set.
  *
- * Names come from a deck, so they are checked before they are used, and nothing is opened but
- * beneath the folder, without following a link, with the rights of who runs the program, and plain
- * files only. A library may tell how its members lie in their files by a file `.dcb`: RECFM(FB)
- * LRECL(80). Without one they are lines of text, as sequential data sets always are. */
-#ifndef SPOOLMAIL_SUBMIT_CATALOG_H
-#define SPOOLMAIL_SUBMIT_CATALOG_H
+ * Names come from a deck or a terminal, so they are checked before they are used, and nothing is
+ * opened but beneath the folder, without following a link, with the rights of who runs the program,
+ * and plain files only. A library may tell how its members lie in their files by a file `.dcb`:
+ * RECFM(FB) LRECL(80). Without one they are lines of text, as sequential data sets always are. */
+#ifndef SPOOLMAIL_CATALOG_H
+#define SPOOLMAIL_CATALOG_H
 
-#include "jobs/submit/dcb.h"
-#include "jobs/submit/finding.h"
 #include "lib/buf.h"
+#include "lib/dcb.h"
 
 enum { CATALOG_DATA_MAX = 256 << 20 /* octets of one member or data set */ };
 
@@ -24,11 +23,20 @@ struct catalog {
 void catalog_open(struct catalog *c, const char *path);
 void catalog_close(struct catalog *c);
 
+enum catalog_fault {
+    CATALOG_GOOD,
+    CATALOG_NO_DATA_SET,
+    CATALOG_NO_MEMBER,
+    CATALOG_NOT_AUTHORISED,
+    CATALOG_NO_ALLOCATION, /* it is there, but cannot be used */
+    CATALOG_FAULTS
+};
+
 /* What was found, or why nothing was. */
 struct catalog_entry {
     int fd; /* a plain file, open for reading; -1 */
     struct dcb label;
-    enum finding_id fault; /* when fd is -1 */
+    enum catalog_fault fault; /* when fd is -1 */
     char reason[160];
 };
 

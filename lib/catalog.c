@@ -1,5 +1,5 @@
 /* See catalog.h. */
-#include "jobs/submit/catalog.h"
+#include "lib/catalog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,12 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "jobs/submit/jcl.h"
 #include "lib/dsname.h"
 #include "lib/durable.h"
 #include "lib/statement.h"
 
-enum { DCB_FILE_MAX = 4096, READ_AT_ONCE = 1 << 16 };
+enum { DCB_FILE_MAX = 4096, MEMBER_NAME_MAX = 8, READ_AT_ONCE = 1 << 16 };
 
 void catalog_open(struct catalog *c, const char *path)
 {
@@ -39,10 +38,10 @@ void catalog_release(struct catalog_entry *e)
     e->fd = -1;
 }
 
-static bool fault(struct catalog_entry *e, enum finding_id id, const char *format, ...)
+static bool fault(struct catalog_entry *e, enum catalog_fault id, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static bool fault(struct catalog_entry *e, enum finding_id id, const char *format, ...)
+static bool fault(struct catalog_entry *e, enum catalog_fault id, const char *format, ...)
 {
     va_list args;
 
@@ -56,21 +55,21 @@ static bool fault(struct catalog_entry *e, enum finding_id id, const char *forma
 
 /* Why open failed; `missing` and its sentence are for a name that is not there. */
 static bool open_fault(struct catalog_entry *e, int error, const char *name,
-                       enum finding_id missing, const char *sentence)
+                       enum catalog_fault missing, const char *sentence)
 {
     switch (error) {
     case ENOENT:
         return fault(e, missing, "%s", sentence);
     case EACCES:
     case EPERM:
-        return fault(e, FINDING_NOT_AUTHORISED, "you may not read %s: ask its owner", name);
+        return fault(e, CATALOG_NOT_AUTHORISED, "you may not read %s: ask its owner", name);
     case ELOOP:
     case EXDEV:
-        return fault(e, FINDING_NO_ALLOCATION, "%s is a link: put the file itself there", name);
+        return fault(e, CATALOG_NO_ALLOCATION, "%s is a link: put the file itself there", name);
     case ENXIO:
-        return fault(e, FINDING_NO_ALLOCATION, "%s is not a plain file", name);
+        return fault(e, CATALOG_NO_ALLOCATION, "%s is not a plain file", name);
     default:
-        return fault(e, FINDING_NO_ALLOCATION, "%s: %s", name, strerror(error));
+        return fault(e, CATALOG_NO_ALLOCATION, "%s: %s", name, strerror(error));
     }
 }
 
@@ -126,7 +125,7 @@ static bool label_keyword(struct catalog_entry *e, const struct keyword *k)
         e->label.lrecl = (unsigned)lrecl;
         return true;
     }
-    return fault(e, FINDING_NO_ALLOCATION,
+    return fault(e, CATALOG_NO_ALLOCATION,
                  ".dcb of the library: %.*s(%.20s) is wrong; write RECFM(FB) LRECL(80), RECFM(VB) "
                  "or RECFM(T)",
                  (int)(k->name.n < 20 ? k->name.n : 20), k->name.p, k->value ? k->value : "");
@@ -143,7 +142,7 @@ static bool parse_label(struct catalog_entry *e, struct span text)
     if (!buf_adds(&member, "DCB ") || !buf_addspan(&member, text) ||
         !statement_parse(BUF_SPAN(&member), &list, &d)) {
         buf_free(&member);
-        return fault(e, FINDING_NO_ALLOCATION,
+        return fault(e, CATALOG_NO_ALLOCATION,
                      ".dcb of the library cannot be read: write one line such as RECFM(FB) "
                      "LRECL(80)");
     }
@@ -164,11 +163,11 @@ static bool read_label(int library, struct catalog_entry *e)
     if (fd < 0 && errno == ENOENT)
         return true;
     if (fd < 0)
-        return open_fault(e, errno, ".dcb of the library", FINDING_NO_ALLOCATION, "");
+        return open_fault(e, errno, ".dcb of the library", CATALOG_NO_ALLOCATION, "");
     int result = kind == '-' ? read_all(fd, DCB_FILE_MAX, &text) : -1;
     close(fd);
     bool good = result == 0 ? parse_label(e, BUF_SPAN(&text))
-                            : fault(e, FINDING_NO_ALLOCATION,
+                            : fault(e, CATALOG_NO_ALLOCATION,
                                     ".dcb of the library is no plain file, too long, or cannot be "
                                     "read");
     buf_free(&text);
@@ -183,11 +182,18 @@ static bool find_member(int library, const char *dsn, const char *member, struct
         return false;
     e->fd = open_kind(library, member, &kind);
     if (e->fd < 0)
-        return open_fault(e, errno, member, FINDING_NO_MEMBER,
+        return open_fault(e, errno, member, CATALOG_NO_MEMBER,
                           "the library has no member of that name");
     if (kind != '-')
-        return fault(e, FINDING_NO_ALLOCATION, "%s(%s) is not a plain file", dsn, member);
+        return fault(e, CATALOG_NO_ALLOCATION, "%s(%s) is not a plain file", dsn, member);
     return true;
+}
+
+/* One qualifier, without the hyphen that a data set name may have. */
+static bool member_valid(struct span name)
+{
+    return dsname_valid(name, MEMBER_NAME_MAX) && span_find(name, '.') == name.n &&
+           span_find(name, '-') == name.n;
 }
 
 bool catalog_find(const struct catalog *c, const char *dsn, const char *member,
@@ -197,18 +203,18 @@ bool catalog_find(const struct catalog *c, const char *dsn, const char *member,
 
     *e = (struct catalog_entry){.fd = -1, .label = {.has_recfm = true, .form = RECORD_TEXT}};
     if (c->path == NULL)
-        return fault(e, FINDING_NO_DATA_SET,
+        return fault(e, CATALOG_NO_DATA_SET,
                      "there is no catalog: add CATALOG(/folder) to the SMTP statement of the "
                      "configuration");
     if (c->dir < 0)
-        return fault(e, FINDING_NO_DATA_SET, "CATALOG(%.80s) cannot be opened: %s", c->path,
+        return fault(e, CATALOG_NO_DATA_SET, "CATALOG(%.80s) cannot be opened: %s", c->path,
                      strerror(c->error));
     if (!dsname_valid(span_of(dsn), DSNAME_MAX) ||
-        (member[0] != '\0' && !jcl_name_valid(span_of(member))))
-        return fault(e, FINDING_NO_DATA_SET, "it is no name of a data set");
+        (member[0] != '\0' && !member_valid(span_of(member))))
+        return fault(e, CATALOG_NO_DATA_SET, "it is no name of a data set");
     int fd = open_kind(c->dir, dsn, &kind);
     if (fd < 0)
-        return open_fault(e, errno, dsn, FINDING_NO_DATA_SET, "the catalog has no such data set");
+        return open_fault(e, errno, dsn, CATALOG_NO_DATA_SET, "the catalog has no such data set");
     if (member[0] != '\0' && kind == 'd') {
         bool good = find_member(fd, dsn, member, e);
         close(fd);
@@ -216,12 +222,12 @@ bool catalog_find(const struct catalog *c, const char *dsn, const char *member,
     }
     e->fd = fd;
     if (member[0] != '\0')
-        return fault(e, FINDING_NO_ALLOCATION, "%s is not a library: name it without (%s)", dsn,
+        return fault(e, CATALOG_NO_ALLOCATION, "%s is not a library: name it without (%s)", dsn,
                      member);
     if (kind == 'd')
-        return fault(e, FINDING_NO_ALLOCATION, "%s is a library: name a member, as in %s(NAME)",
+        return fault(e, CATALOG_NO_ALLOCATION, "%s is a library: name a member, as in %s(NAME)",
                      dsn, dsn);
-    return kind == '-' || fault(e, FINDING_NO_ALLOCATION, "%s is not a plain file", dsn);
+    return kind == '-' || fault(e, CATALOG_NO_ALLOCATION, "%s is not a plain file", dsn);
 }
 
 bool catalog_read(struct catalog_entry *e, struct buf *to)
@@ -233,7 +239,7 @@ bool catalog_read(struct catalog_entry *e, struct buf *to)
     if (result == 0)
         return true;
     if (error == EFBIG)
-        return fault(e, FINDING_NO_ALLOCATION, "it is larger than %d MiB: split it",
+        return fault(e, CATALOG_NO_ALLOCATION, "it is larger than %d MiB: split it",
                      CATALOG_DATA_MAX >> 20);
-    return fault(e, FINDING_NO_ALLOCATION, "it cannot be read: %s", strerror(error));
+    return fault(e, CATALOG_NO_ALLOCATION, "it cannot be read: %s", strerror(error));
 }

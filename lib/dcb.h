@@ -1,6 +1,6 @@
 /* DCB: the record format a DD statement or a library tells. Pure. */
-#ifndef SPOOLMAIL_SUBMIT_DCB_H
-#define SPOOLMAIL_SUBMIT_DCB_H
+#ifndef SPOOLMAIL_DCB_H
+#define SPOOLMAIL_DCB_H
 
 #include "lib/buf.h"
 #include "lib/record.h"

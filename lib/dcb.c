@@ -1,5 +1,5 @@
 /* See dcb.h. */
-#include "jobs/submit/dcb.h"
+#include "lib/dcb.h"
 
 #include <string.h>
 
