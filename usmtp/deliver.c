@@ -201,14 +201,16 @@ static void settle_verdict(struct deliver *d, uint32_t i, const struct connectio
 }
 
 /* Opening a data set; on anything but OPEN its fate is settled here. */
-static enum mailfile_result open_mail(struct deliver *d, uint32_t i, struct mailfile *m, bool scan)
+static enum mailfile_result open_mail(struct deliver *d, uint32_t i, struct mailfile *m,
+                                      unsigned flags)
 {
     struct verdict v = {.kind = VERDICT_NEVER};
     char name[DSNAME_MAX + 1], reason[320] = "";
 
     data_set_name(d, &d->queue.entry[i], name);
     enum mailfile_result r =
-        mailfile_open(m, d->program, d->spool->queue[QUEUE_MAIL], name, &d->watches, scan, reason);
+        mailfile_open(m, d->program, d->spool->queue[QUEUE_MAIL], name, &d->watches,
+                      flags | (d->queue.entry[i].whole ? MAILFILE_WHOLE : 0), reason);
     switch (r) {
     case MAILFILE_OPEN:
         break;
@@ -407,7 +409,7 @@ static bool on_next(void *owner, struct connection *c, struct mailfile *m)
         uint32_t i = queue_take(&d->queue, &t->ready);
         if (i == ENTRY_NONE)
             return false;
-        if (open_mail(d, i, m, true) == MAILFILE_OPEN) {
+        if (open_mail(d, i, m, MAILFILE_SCAN) == MAILFILE_OPEN) {
             c->entry = i;
             snprintf(c->to, sizeof(c->to), "%s", m->to.text);
             return true;
@@ -474,7 +476,7 @@ static void route_one(struct deliver *d, uint32_t i)
     struct route route;
     struct verdict v;
 
-    if (open_mail(d, i, &m, false) != MAILFILE_OPEN)
+    if (open_mail(d, i, &m, 0) != MAILFILE_OPEN)
         return;
     bool routed = route_find(d->program->site, &m.to, &route);
     mailfile_close(&m);
@@ -735,7 +737,7 @@ static void hold_stranger(struct deliver *d, const char *name)
         deliver_soon(d);
 }
 
-void deliver_name(struct deliver *d, const char *name)
+void deliver_name(struct deliver *d, const char *name, bool whole)
 {
     uint64_t stamp;
 
@@ -748,8 +750,10 @@ void deliver_name(struct deliver *d, const char *name)
     uint32_t i = queue_find(&d->queue, stamp);
     if (i == ENTRY_NONE) {
         i = queue_add(&d->queue, stamp, now_service(d));
-        if (i != ENTRY_NONE)
+        if (i != ENTRY_NONE) {
+            d->queue.entry[i].whole = whole;
             queue_append(&d->queue, &d->fresh, i, ENTRY_FRESH);
+        }
         d->unsynced = true;
         deliver_soon(d);
     } else if (d->queue.entry[i].state == ENTRY_SENDING && d->queue.entry[i].heap == 0) {

@@ -35,8 +35,9 @@ struct deliver {
 
 /* Opens the checkpoint and takes over what it says. False with a message. */
 bool deliver_open(struct deliver *d);
-/* A name was seen in mail/; may be called for the same name any number of times. */
-void deliver_name(struct deliver *d, const char *name);
+/* A name was seen in mail/; may be called for the same name any number of times. whole: its writer
+ * said that the file is complete. */
+void deliver_name(struct deliver *d, const char *name, bool whole);
 /* After the first whole look at mail/: what the checkpoint spoke of and is not there any more is
  * forgotten. */
 void deliver_scanned(struct deliver *d);

@@ -122,7 +122,7 @@ void queue_remove(struct queue *q, uint32_t e)
 
 void queue_append(struct queue *q, struct chain *c, uint32_t e, enum entry_state state)
 {
-    q->entry[e].state = state & 0xFF;
+    q->entry[e].state = state & 0x7F;
     q->entry[e].next = ENTRY_NONE;
     if (c->tail == ENTRY_NONE)
         c->head = e;

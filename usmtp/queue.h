@@ -23,7 +23,8 @@ struct entry {
     uint32_t next;        /* in a chain */
     uint32_t heap;        /* KEPT: position in the heap */
     uint32_t tries : 24;
-    uint32_t state : 8; /* enum entry_state */
+    uint32_t state : 7; /* enum entry_state */
+    uint32_t whole : 1; /* its writer said that it is: no need to find out */
 };
 
 /* A FIFO chain of entries. Start with {ENTRY_NONE, ENTRY_NONE, 0}. */

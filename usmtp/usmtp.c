@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/dataset.h"
+#include "lib/offer.h"
 #include "lib/unit.h"
 #include "lib/wake.h"
 #include "usmtp/deliver.h"
@@ -25,9 +26,32 @@ struct usmtp {
     struct loop *loop;
     struct loop_event *poll, *once;
     int notify, fifo;
+    bool rescan; /* something in mail/ could not be taken in: look again at the next poll */
 };
 
 enum { ONCE_MS = 20 /* how often --once looks whether all is done */ };
+
+static void on_adopted(void *arg, const char *name)
+{
+    struct usmtp *u = arg;
+
+    deliver_name(&u->deliver, name, true);
+}
+
+/* A name in mail/: a user's offer, or a data set. */
+static void take_name(struct usmtp *u, const char *name)
+{
+    struct offer_taker taker = {.spool = &u->spool,
+                                .prefix = span_of(u->program.site->path),
+                                .log = &u->program.log,
+                                .each = on_adopted,
+                                .arg = u};
+
+    if (!offer_is_done(name))
+        deliver_name(&u->deliver, name, false);
+    else if (offer_adopt(&taker, name) == OFFER_LATER)
+        u->rescan = true;
+}
 
 /* The whole of mail/. */
 static bool scan_mail(struct usmtp *u)
@@ -43,7 +67,7 @@ static bool scan_mail(struct usmtp *u)
         return false;
     }
     while ((entry = readdir(list)) != NULL)
-        deliver_name(&u->deliver, entry->d_name);
+        take_name(u, entry->d_name);
     closedir(list);
     return true;
 }
@@ -57,7 +81,7 @@ static void take_events(struct usmtp *u, const char *events, size_t n)
         if (e->mask & IN_Q_OVERFLOW)
             scan_mail(u);
         else if (e->len > 0)
-            deliver_name(&u->deliver, e->name);
+            take_name(u, e->name);
     }
 }
 
@@ -87,8 +111,10 @@ static void on_poll(void *arg)
 {
     struct usmtp *u = arg;
 
-    if (u->notify < 0)
+    if (u->notify < 0 || u->rescan) {
+        u->rescan = false;
         scan_mail(u);
+    }
     deliver_soon(&u->deliver);
     loop_timer_set(u->poll, (int64_t)u->program.site->poll * 1000);
 }
@@ -145,6 +171,7 @@ static bool recover(const struct usmtp *u)
     }
     if (found > 0)
         MSG(&p->log, T01SM023I, msg_num(found).text, p->name);
+    offer_sweep(&u->spool);
     return true;
 }
 
