@@ -64,7 +64,7 @@ int durable_dir(int at, const char *name, mode_t mode)
 
 int durable_create(int dir, const char *name, mode_t mode)
 {
-    return openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    return openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 }
 
 int durable_open(int dir, const char *name)

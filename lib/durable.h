@@ -16,7 +16,7 @@ enum { SYNCSET_FILES = 8 };
 /* Opens a directory for use as a base; makes it first with `mode` when it is missing (and syncs its
  * parent). mode 0: it must exist. `name` may be a path; only its last part is made. */
 int durable_dir(int at, const char *name, mode_t mode);
-/* A new file, open for writing: O_EXCL, no link followed, close-on-exec. */
+/* A new file, open for reading and writing: O_EXCL, no link followed, close-on-exec. */
 int durable_create(int dir, const char *name, mode_t mode);
 /* Opens an existing file for reading without following any link or leaving `dir` (openat2
  * RESOLVE_BENEATH and NO_SYMLINKS), without blocking on a FIFO. `name` is one name, no slash. */

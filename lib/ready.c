@@ -75,7 +75,7 @@ static bool quiet(struct watch_list *list, const struct ready_rules *rules, cons
 static bool whole(struct watch_list *list, const struct ready_rules *rules, int fd,
                   const struct stat *st)
 {
-    if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
+    if (rules->quiet_ms == READY_WHOLE || fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
         return true;
     if (errno == EAGAIN)
         return false;

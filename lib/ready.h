@@ -29,6 +29,8 @@ struct watch_list {
     size_t count, cap;
 };
 
+enum { READY_WHOLE = -1 /* as quiet_ms: the file is known to be whole */ };
+
 struct ready_rules {
     int64_t quiet_ms, now_ms; /* steady clock */
     uint64_t max_octets;

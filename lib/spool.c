@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/seal.h"
+
 #define TEMPORARY_PREFIX ".spool-"
 
 enum { DROP_MODE = 03733, PRIVATE_MODE = 0750, PUBLIC_MODE = 0755, WORK_MODE = 0700 };
@@ -252,7 +254,7 @@ void spool_abandon(struct spool_writer *w)
 
 int spool_queue(struct spool_writer *w, const char *name)
 {
-    if (durable_sync(w->fd) < 0) {
+    if (seal_file(w->fd) < 0 || durable_sync(w->fd) < 0) {
         spool_abandon(w);
         return -1;
     }

@@ -76,8 +76,8 @@ struct spool_writer {
  * daemons read it, and its owner is who calls. */
 int spool_create(struct spool_writer *w, int dir);
 int spool_write(struct spool_writer *w, struct span octets);
-/* S1 to S2, durably. EEXIST: the name is taken; nothing is lost, call again with another name. On
- * any other error the file is gone and nothing was queued. */
+/* Seals it (seal.h), then S1 to S2, durably. EEXIST: the name is taken; nothing is lost, call again
+ * with another name. On any other error the file is gone and nothing was queued. */
 int spool_queue(struct spool_writer *w, const char *name);
 void spool_abandon(struct spool_writer *w);
 /* Removes temporary files of writers that died (their lock is free). */

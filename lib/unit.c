@@ -14,6 +14,7 @@
 
 #include "lib/clock.h"
 #include "lib/dataset.h"
+#include "lib/seal.h"
 
 static const struct {
     const char *name;
@@ -158,6 +159,12 @@ int unit_create(struct unit *u, enum unit_part part, const char *name)
 
 int unit_done(struct unit *u, int fd)
 {
+    if (seal_file(fd) < 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
     return syncset_add(&u->sync, fd);
 }
 

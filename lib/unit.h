@@ -49,7 +49,7 @@ int unit_claim(struct unit *u, const char *name, char *as);
 int unit_unclaim(struct unit *u, const char *as, const char *name);
 /* A new file in a part, mode 0600 (POST, HOLD: 0640), open for writing. */
 int unit_create(struct unit *u, enum unit_part part, const char *name);
-/* The file is written: takes the descriptor over for the common sync. */
+/* The file is written: seals it (seal.h), and takes the descriptor over for the common sync. */
 int unit_done(struct unit *u, int fd);
 int unit_remove(struct unit *u, enum unit_part part, const char *name);
 

@@ -17,6 +17,7 @@
 #include "lib/clock.h"
 #include "lib/dataset.h"
 #include "lib/notice.h"
+#include "lib/seal.h"
 #include "lib/unit.h"
 #include "lib/wake.h"
 #include "spool4/convert.h"
@@ -227,11 +228,26 @@ static void trouble(const struct intake *in, const char *name, const char *why)
     MSG(&in->program->log, T01SM032W, name, why);
 }
 
+/* Files of our own programs have a seal; dropped ones need none. */
+static bool check_seal(int fd, struct span file, struct job *j)
+{
+    struct seal seal = {0};
+
+    if (!seal_there(fd))
+        return true;
+    seal_add(&seal, file);
+    if (seal_check(&seal, fd) != SEAL_BROKEN)
+        return true;
+    snprintf(j->reason, sizeof(j->reason), SEAL_REASON);
+    return false;
+}
+
 static void fill_job(struct batch *b, struct job *j, int fd, const struct stat *st)
 {
     struct buf file = {0};
 
-    if (read_file(fd, b->in->program->site->maxsize, &file, j->reason, sizeof(j->reason)))
+    if (read_file(fd, b->in->program->site->maxsize, &file, j->reason, sizeof(j->reason)) &&
+        check_seal(fd, BUF_SPAN(&file), j))
         convert_all(b->in, j, BUF_SPAN(&file));
     if (j->reason[0] == '\0')
         authorised(b->in, j, st->st_uid);

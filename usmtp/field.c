@@ -171,9 +171,9 @@ static struct coding choose_coding(struct span text)
         {"=?unknown-8bit?Q?", "=?unknown-8bit?B?"},
         {"=?UTF-8?Q?", "=?UTF-8?B?"},
     };
-    struct coding c = {.utf8 = utf8_valid(text, NULL),
-                       .base64 = base64_width(text) < q_width(text)};
+    struct coding c = {.utf8 = utf8_valid(text, NULL)};
 
+    c.base64 = q_width(text) > 2 * base64_width(text); /* else people can read some of it */
     c.prefix = span_of(prefixes[c.utf8][c.base64]);
     return c;
 }
@@ -229,7 +229,8 @@ static void put_run(struct words *w)
     struct coding c = choose_coding(text);
     size_t marks = c.prefix.n + 2; /* with the ?= at the end */
 
-    put_white(w, w->lead, ROOM_MIN);
+    size_t whole = marks + coded_width(&c, text);
+    put_white(w, w->lead, whole <= WORD_MAX ? whole : ROOM_MIN);
     while (text.n > 0) {
         size_t room = w->column < FOLD_AT - ROOM_MIN ? FOLD_AT - w->column : ROOM_MIN;
         struct span part = fitting(&c, text, (room < WORD_MAX ? room : WORD_MAX) - marks);
@@ -492,7 +493,7 @@ static void encode_section(struct field_writer *w, struct span section, bool fir
 }
 
 /* Where to fold so that at most `max` octets stay on the line, with something but blanks before and
- * behind it: at the last blank that allows it. 0: nowhere. */
+ * behind it: at the last run of blanks that allows it. 0: nowhere. */
 static size_t fold_place(struct span line, size_t max)
 {
     size_t indent = 0, at = max;
@@ -500,6 +501,8 @@ static size_t fold_place(struct span line, size_t max)
     while (indent < line.n && is_blank(line.p[indent]))
         indent++;
     while (at > indent && !is_blank(line.p[at]))
+        at--;
+    while (at > indent && is_blank(line.p[at - 1]))
         at--;
     return at > indent ? at : 0;
 }
@@ -577,8 +580,8 @@ bool field_write(struct field_writer *w, struct span section, struct buf *out)
     if (first)
         w->rules = (unsigned char)rules_of((struct span){section.p, span_find(section, ':')});
     w->begun = true;
+    w->after_word = w->after_word && encode;
     if (!encode && is_lawful(section)) {
-        w->after_word = false;
         buf_addspan(out, section);
         return buf_addc(out, '\n');
     }

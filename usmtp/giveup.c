@@ -191,7 +191,7 @@ static int stage_item(struct giveup *g, struct unit *u, const struct giveup_item
 
     if (!i->hold) {
         enum mailfile_result r = mailfile_open(&m, g->program, g->spool->queue[QUEUE_MAIL], i->name,
-                                               &none, false, reason);
+                                               &none, MAILFILE_WHOLE, reason);
         ready_free(&none);
         if (r != MAILFILE_OPEN)
             return r == MAILFILE_GONE ? 0 : -1;

@@ -10,6 +10,7 @@
 
 #include "lib/clock.h"
 #include "lib/durable.h"
+#include "lib/seal.h"
 
 enum {
     HEAD_FIRST = 4096, /* enough for nearly every whole mail */
@@ -88,28 +89,42 @@ static bool authorised(const struct mailfile *m, const struct program *p, uid_t 
     return false;
 }
 
-static bool scan(struct mailfile *m)
+/* Facts of the text, and the seal of the whole file, in one reading. */
+static enum mailfile_result scan(struct mailfile *m, char reason[320])
 {
+    struct seal seal = {0};
     struct span piece;
 
+    seal_add(&seal, (struct span){m->head.data, (size_t)m->text_at});
     text_scan_begin(&m->facts, m->asa);
     do {
-        if (!mailfile_read(m, &piece))
-            return false;
+        if (!mailfile_read(m, &piece)) {
+            seal_drop(&seal);
+            return MAILFILE_TROUBLE;
+        }
+        seal_add(&seal, piece);
         text_scan(&m->facts, piece);
     } while (piece.n > 0);
     text_scan_end(&m->facts);
     mailfile_rewind(m);
-    return true;
+    switch (seal_check(&seal, m->fd)) {
+    case SEAL_BROKEN:
+        snprintf(reason, 320, SEAL_REASON);
+        return MAILFILE_BAD;
+    case SEAL_TROUBLE:
+        return MAILFILE_TROUBLE;
+    default:
+        return MAILFILE_OPEN;
+    }
 }
 
 /* Opens the file; a stranger's is looked at as files in a drop directory are. */
 static enum mailfile_result open_file(struct mailfile *m, const struct program *p, int mail,
-                                      const char *name, struct watch_list *watches, struct stat *st,
-                                      char reason[320])
+                                      const char *name, struct watch_list *watches, bool whole,
+                                      struct stat *st, char reason[320])
 {
-    struct ready_rules rules = {(int64_t)p->site->quiet * 1000, clock_steady_ms(),
-                                p->site->maxsize + ENVELOPE_OCTETS};
+    struct ready_rules rules = {whole ? READY_WHOLE : (int64_t)p->site->quiet * 1000,
+                                clock_steady_ms(), p->site->maxsize + ENVELOPE_OCTETS};
     const char *why = NULL;
 
     m->fd = durable_open(mail, name);
@@ -135,13 +150,14 @@ static enum mailfile_result open_file(struct mailfile *m, const struct program *
 }
 
 enum mailfile_result mailfile_open(struct mailfile *m, const struct program *p, int mail,
-                                   const char *name, struct watch_list *watches, bool scan_text,
+                                   const char *name, struct watch_list *watches, unsigned flags,
                                    char reason[320])
 {
     struct stat st;
 
     *m = (struct mailfile){.fd = -1};
-    enum mailfile_result r = open_file(m, p, mail, name, watches, &st, reason);
+    enum mailfile_result r =
+        open_file(m, p, mail, name, watches, flags & MAILFILE_WHOLE, &st, reason);
     if (r != MAILFILE_OPEN)
         return r;
     m->octets = (uint64_t)st.st_size;
@@ -151,8 +167,8 @@ enum mailfile_result mailfile_open(struct mailfile *m, const struct program *p, 
         r = MAILFILE_BAD;
     else {
         mailfile_rewind(m);
-        if (scan_text && !scan(m))
-            r = MAILFILE_TROUBLE;
+        if (flags & MAILFILE_SCAN)
+            r = scan(m, reason);
     }
     if (r != MAILFILE_OPEN) {
         int saved = errno;

@@ -27,10 +27,15 @@ enum mailfile_result {
     MAILFILE_TROUBLE /* errno: not now */
 };
 
-/* With `scan` the whole text is looked at for its facts; without, only the envelope. `reason` has
- * 320 octets. */
+enum mailfile_flag {
+    MAILFILE_SCAN =
+        1, /* look at the whole text for its facts, and check its seal; else the envelope only */
+    MAILFILE_WHOLE = 2 /* its writer said that it is whole: do not find out */
+};
+
+/* `reason` has 320 octets. */
 enum mailfile_result mailfile_open(struct mailfile *m, const struct program *p, int mail,
-                                   const char *name, struct watch_list *watches, bool scan,
+                                   const char *name, struct watch_list *watches, unsigned flags,
                                    char reason[320]);
 /* The next piece of the text, valid until the next call; empty at the end. False: errno. */
 bool mailfile_read(struct mailfile *m, struct span *piece);

@@ -8,8 +8,9 @@
 #include "lib/header.h"
 
 enum {
-    COLUMNS = 72,        /* of the text in plain words */
-    FOREIGN_MAX = 800,   /* octets of a peer's text that are shown */
+    COLUMNS = 72,      /* of the text in plain words */
+    FOREIGN_MAX = 800, /* octets of a peer's text that are shown */
+    HOST_MAX = 255,
     BOUNDARY_ID_MAX = 60 /* a boundary has at most 70 octets */
 };
 
@@ -78,6 +79,11 @@ static const char *checked_status(const char *status)
     return parts == 3 ? status : "5.0.0";
 }
 
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
 static bool is_white(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -99,6 +105,14 @@ static void add_printable(struct buf *out, struct span text)
             buf_addsafe(out, (struct span){&c, 1});
         last = c;
     }
+}
+
+/* A name of a host: what else stands in it, or in a lie about it, is shown as ?. */
+static void add_host(struct buf *out, const char *host)
+{
+    for (size_t i = 0; i < HOST_MAX && host[i] != '\0'; i++)
+        buf_addc(out,
+                 is_alphanumeric(host[i]) || strchr(".-_:[]/", host[i]) != NULL ? host[i] : '?');
 }
 
 /* Words in lines; each begins with the indent. */
@@ -162,7 +176,7 @@ static void add_speaker(struct buf *words, const struct report *r)
     buf_adds(words, r->remote ? "The mail host " : "What went wrong");
     if (!r->remote && named)
         buf_adds(words, " with the mail host ");
-    add_printable(words, span_of(r->host));
+    add_host(words, r->host);
     buf_adds(words, r->remote ? " said:" : ":");
 }
 
@@ -248,8 +262,11 @@ static void add_status(struct buf *out, const struct report *r)
     buf_addc(out, '\n');
     add_recipient(out, &r->to);
     buf_printf(out, "Action: failed\nStatus: %s\n", checked_status(r->status));
-    if (r->host[0] != '\0')
-        add_field(out, "Remote-MTA", "dns; ", span_of(r->host));
+    if (r->host[0] != '\0') {
+        buf_adds(out, "Remote-MTA: dns; ");
+        add_host(out, r->host);
+        buf_addc(out, '\n');
+    }
     if (r->diagnostic[0] != '\0')
         add_field(out, "Diagnostic-Code", r->remote ? "smtp; " : "x-usmtp; ",
                   span_of(r->diagnostic));
@@ -265,11 +282,8 @@ static void add_boundary(struct buf *out, const struct report *r)
 
     id = span_from(id, id.n > BOUNDARY_ID_MAX ? id.n - BOUNDARY_ID_MAX : 0);
     buf_adds(out, "=_notice_");
-    for (size_t i = 0; i < id.n; i++) {
-        bool good = (id.p[i] >= 'a' && id.p[i] <= 'z') || (id.p[i] >= 'A' && id.p[i] <= 'Z') ||
-                    (id.p[i] >= '0' && id.p[i] <= '9') || id.p[i] == '.' || id.p[i] == '-';
-        buf_addc(out, good ? id.p[i] : '_');
-    }
+    for (size_t i = 0; i < id.n; i++)
+        buf_addc(out, is_alphanumeric(id.p[i]) || id.p[i] == '.' || id.p[i] == '-' ? id.p[i] : '_');
 }
 
 /* `fields` end with the empty line. */

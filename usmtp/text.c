@@ -183,7 +183,7 @@ static void close_field(struct text *t)
     t->field_open = false;
 }
 
-/* Where the field in hand can be folded last: a blank with more than blanks before it; 0: nowhere. */
+/* The last place to fold the field in hand: a blank with more than blanks before it; 0: nowhere. */
 static size_t last_fold(struct span field)
 {
     size_t at = field.n;
@@ -203,7 +203,8 @@ static size_t last_break(struct span field)
     return at - ((unsigned char)field.p[at - 1] >= 0x80);
 }
 
-/* The field is too long to be held: writes what is there, but for what makes a whole word or character. */
+/* The field is too long to be held: writes what is there, but for what makes a whole word or
+ * character. */
 static void cut_field(struct text *t)
 {
     struct span field = BUF_SPAN(&t->field);

@@ -2,10 +2,8 @@
  * memory does not grow with the message or with a line.
  *
  *   data set text (LF lines, maybe ASA control in column 1)
- *     -> format effectors   ' ' new line, 0 and - blank lines before, 1 form feed, + carriage
- * return
- *     -> encoding           quoted-printable and RFC 2047 where the peer cannot take it as it
- * stands
+ *     -> format effectors   ' ' new line, 0 and - blank lines, 1 form feed, + carriage return
+ *     -> encoding           quoted-printable and RFC 2047, where the peer needs it
  *     -> wire               CR LF, dots stuffed, final dot by text_end()
  *
  * Nothing in the text can end DATA early: dots are stuffed after our own line splitting, and a bare
@@ -72,7 +70,8 @@ void text_free(struct text *t);
 
 /* Only the first step, for notices that quote the message: ASA text to plain LF lines. *first is
  * the caller's, true at the start; it becomes false when the header is over. Takes whole lines. A
- * record that overprints becomes a line of its own. */
+ * record that overprints becomes a line of its own; a form feed of the first line of the body goes
+ * only if the header ends in the same call. */
 bool text_effectors(struct span lines, struct buf *out, bool *first);
 
 #endif

@@ -88,7 +88,7 @@ static void scan_octets(struct text_facts *f, struct span s)
     }
 }
 
-/* Within the header: is the line in hand still one of it? What field_begins() says of a whole line.
+/* Within the header: is the line in hand still one of it? As field_begins() says of a whole line.
  */
 static void scan_place(struct text_facts *f, struct span s, bool ends)
 {
@@ -100,7 +100,7 @@ static void scan_place(struct text_facts *f, struct span s, bool ends)
             f->have_field = true;
             f->in_name = false;
         } else {
-            f->in_body = s.p[i] == ':' || s.p[i] < 33 || s.p[i] > 126 || at >= FIELD_NAME_MAX;
+            f->in_body = s.p[i] == ':' || s.p[i] < 33 || s.p[i] > 126;
         }
     }
     if (ends && (f->in_name || (f->line == 0 && s.n == 0)))

@@ -104,8 +104,7 @@ static void a_refusal_is_reported_in_full(void **state)
                                               "Diagnostic-Code: smtp; 550 5.1.1 No such user\n"
                                               "Last-Attempt-Date: Sat, 21 Nov 2026 20:07:15 "
                                               "+0100\n\n"
-                                              "--" BOUNDARY
-                                              "\nContent-Type: "
+                                              "--" BOUNDARY "\nContent-Type: "
                                               "message/rfc822\nContent-Transfer-Encoding: 8bit\n\n"
                                               "Subject: x\n\n.\n\n--" BOUNDARY "--\n");
     buf_free(&out);
@@ -169,7 +168,8 @@ static void what_went_wrong_is_told_by_who_knows(void **state)
                    "Subject: Your mail could not be delivered in time\n",
                    "It was tried until Sat, 21 Nov 2026 20:07:15 +0100, and is given up now.\n"
                    "What went wrong with the mail host mx.example.com:\n\n    connect to ",
-                   "Diagnostic-Code: x-usmtp; connect to\n mx.example.com[192.0.2.1]:25: ",
+                   "Diagnostic-Code: x-usmtp; connect to mx.example.com[192.0.2.1]:25: "
+                   "connection\n refused\n",
                    "Status: 4.4.1\n", NULL});
 }
 
@@ -298,7 +298,7 @@ static void long_replies_are_folded_and_cut(void **state)
     for (int i = 0; i < 500; i++)
         buf_printf(&text, "word%d ", i);
     r.diagnostic = buf_str(&text);
-    struct span rest = span_of(whole(&out, &r)), line;
+    struct span rest = span_of(strstr(whole(&out, &r), "\n\n")), line;
     while (span_line(&rest, &line))
         assert_true(line.n <= 78);
     const char *status = strstr(buf_str(&out), "Final-Recipient");
@@ -332,7 +332,7 @@ static void any_id_makes_a_boundary(void **state)
     } cases[] = {
         {"", "\"=_notice_\""},
         {"a", "\"=_notice_a\""},
-        {"a b\"\n\\(\xFF@;=x", "\"=_notice_a_b_________x\""},
+        {"a b\"\n\\(\xFF@;=x", "\"=_notice_a_b________x\""},
         {"1234567890abcdefghijklmnopqrstuvwxyz1234567890ABCDEFGHIJKLMNOPQRSTUVWXYZ",
          "\"=_notice_cdefghijklmnopqrstuvwxyz1234567890ABCDEFGHIJKLMNOPQRSTUVWXYZ\""},
     };

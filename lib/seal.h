@@ -1,0 +1,46 @@
+/* The seal of a file that our own programs wrote: its length and a digest, out of band, so that
+ * damage is found before the file is used. An extended attribute, user.spoolmail.seal = "1 LENGTH
+ * HEX" with the first 16 octets of SHA-256; on a file system without attributes a file simply has
+ * none, as has a file that a job dropped.
+ *
+ * It is no defence against an owner who alters his own file and its seal; it finds cuts, flipped
+ * bits and zeroed runs. The one home of OpenSSL's digests. */
+#ifndef SPOOLMAIL_SEAL_H
+#define SPOOLMAIL_SEAL_H
+
+#include "lib/buf.h"
+
+enum { SEAL_DIGEST = 16 };
+
+/* A digest in the making. Zero it to begin; seal_end() or seal_drop() ends it. */
+struct seal {
+    void *context; /* of the digest; NULL: nothing was added yet */
+    uint64_t length;
+    bool failed;
+};
+
+void seal_add(struct seal *s, struct span octets);
+/* Sets the attribute of the open file that was written. 0; -1 with errno only for an error that
+ * concerns the data (EIO, ENOSPC, EDQUOT): no attributes here is no error. */
+int seal_end(struct seal *s, int fd);
+void seal_drop(struct seal *s);
+/* The same for a file that was just written, by reading it back (its descriptor must be able to).
+ */
+int seal_file(int fd);
+
+enum seal_state {
+    SEAL_NONE, /* it has no seal */
+    SEAL_GOOD,
+    SEAL_BROKEN,
+    SEAL_TROUBLE /* it could not be checked now: memory is short */
+};
+/* After all of the file was added to *s: does it agree with the file's seal? Ends *s. */
+enum seal_state seal_check(struct seal *s, int fd);
+/* Has the file a seal at all? Spares reading one that has none. */
+bool seal_there(int fd);
+/* What to tell about a broken one. */
+#define SEAL_REASON                                                                                \
+    "it is damaged: length or digest is not what was written; restore it from a backup or have "   \
+    "it sent again"
+
+#endif
