@@ -11,6 +11,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/jail.h"
+
 enum option_code {
     OPTION_CHECK = 256,
     OPTION_ONCE,
@@ -187,6 +189,11 @@ bool program_spool(const struct program *p, struct spool *spool, unsigned queues
         return true;
     MSG(&p->log, T01SM022E, p->name, d.text);
     return false;
+}
+
+bool program_jail(const struct program *p)
+{
+    return jail_enter(p->name, p->site, &p->log);
 }
 
 void program_end(struct program *p)

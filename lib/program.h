@@ -32,5 +32,7 @@ void program_reload(struct program *p);
 void program_end(struct program *p);
 /* Opens the spool and says why when it cannot. */
 bool program_spool(const struct program *p, struct spool *spool, unsigned queues);
+/* Gives up what it does not need (jail.h). False with a message. */
+bool program_jail(const struct program *p);
 
 #endif

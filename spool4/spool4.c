@@ -129,6 +129,8 @@ static int work(struct spool4 *s)
     }
     signal(SIGIO, SIG_IGN); /* a writer may break a lease; we are done with the file soon */
     signal(SIGPIPE, SIG_IGN);
+    if (!program_jail(p))
+        return EX_OSERR;
     if (!recover(s))
         return EX_IOERR;
     if (p->once) {

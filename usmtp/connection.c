@@ -154,7 +154,7 @@ static void offer_mail(struct connection *c, struct buf *out)
             .from = c->mail.from,
             .to = c->mail.to,
             .octets = c->mail.facts.wire_octets,
-            .eight_bit = c->mail.facts.eight_bit,
+            .eight_bit = c->mail.facts.eight_bit && !c->mail.facts.body_unfit,
             .utf8 = address_has_utf8(&c->mail.from) || address_has_utf8(&c->mail.to),
         };
         session_mail(&c->session, &m, out);

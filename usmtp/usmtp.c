@@ -222,6 +222,8 @@ static int work(struct usmtp *u)
     }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGIO, SIG_IGN);
+    if (!program_jail(p))
+        return EX_OSERR;
     if (!recover(u))
         return EX_IOERR;
     u->fifo = wake_listen(u->spool.queue[QUEUE_MAIL]);

@@ -5,20 +5,12 @@
  *
  * --8bitmime and --smtputf8: what the peer offers; --chunk: the text is fed in pieces of that many
  * octets (default: all at once). --needs prints what must be encoded instead; --effectors the text
- * as a notice quotes it; --bench the nanoseconds that a conversion takes. The sources are part of
- * this one, so that it links with the library alone. */
+ * as a notice quotes it; --bench the nanoseconds that a conversion takes. */
 #include <getopt.h>
 #include <time.h>
 
 #include "tests/tools/tool.h"
-/* NOLINTBEGIN(bugprone-suspicious-include) */
-#include "usmtp/content.c"
-#include "usmtp/effector.c"
-#include "usmtp/field.c"
-#include "usmtp/quoted.c"
-#include "usmtp/text.c"
-#include "usmtp/text_scan.c"
-/* NOLINTEND(bugprone-suspicious-include) */
+#include "usmtp/text.h"
 
 struct options {
     bool asa, eight_bit, utf8, needs, effectors;

@@ -1,0 +1,405 @@
+/* See jail.h. */
+#include "lib/jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Newer than the headers of Debian 12; a kernel that does not know them is not asked for them. */
+#define FS_TRUNCATE (1ULL << 14)
+#define FS_IOCTL_DEV (1ULL << 15)
+#define NET_BIND (1ULL << 0)
+#define NET_CONNECT (1ULL << 1)
+
+enum need {
+    NEED_CONNECT = 1, /* TCP out, and the name service */
+    NEED_LISTEN = 2,  /* TCP in */
+    NEED_THREADS = 4,
+    NEED_WORKERS = 8 /* children of its own program */
+};
+
+static const struct row {
+    const char *program;
+    unsigned needs;
+} rows[] = {
+    {"spool4", 0},
+    {"usmtp", NEED_CONNECT | NEED_THREADS},
+    {"ssmtp", NEED_LISTEN | NEED_THREADS | NEED_WORKERS},
+};
+
+#define READ_DIR (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+
+/* What Landlock handles from each ABI on: bits of the file system, bits of the network. */
+static const struct {
+    uint64_t fs, net;
+} abis[] = {
+    {LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | READ_DIR |
+         LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+         LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+         LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+         LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM,
+     0},
+    {LANDLOCK_ACCESS_FS_REFER, 0},
+    {FS_TRUNCATE, 0},
+    {0, NET_BIND | NET_CONNECT},
+    {FS_IOCTL_DEV, 0},
+};
+enum { ABIS = sizeof(abis) / sizeof(abis[0]) };
+
+/* Below SPOOL: all but running programs. Even links and sockets that a stranger dropped are moved
+ * to HOLD, which counts as making them there. */
+#define SPOOL_ACCESS                                                                               \
+    ((abis[0].fs & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE) | LANDLOCK_ACCESS_FS_REFER | FS_TRUNCATE)
+
+/* Names, zones, users, code pages, the resolver's files, the log. What is missing is passed over.
+ */
+static const struct {
+    const char *path;
+    uint64_t access;
+} common[] = {
+    {"/etc", READ_DIR},
+    {"/usr/share", READ_DIR},
+    {"/usr/lib",
+     READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE}, /* modules of iconv and of the user database */
+    {"/lib", READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE},
+    {"/run", READ_DIR},
+    {"/var/lib", READ_DIR},
+    {"/proc", READ_DIR},
+    {"/dev/null", LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE},
+    {"/dev/urandom", LANDLOCK_ACCESS_FS_READ_FILE},
+    {"/dev/log", LANDLOCK_ACCESS_FS_WRITE_FILE},
+};
+
+struct ruleset {
+    uint64_t fs, net;
+};
+
+static uint64_t handled_fs(int abi)
+{
+    uint64_t bits = 0;
+
+    for (int i = 0; i < abi && i < ABIS; i++)
+        bits |= abis[i].fs;
+    return bits;
+}
+
+static uint64_t handled_net(int abi)
+{
+    uint64_t bits = 0;
+
+    for (int i = 0; i < abi && i < ABIS; i++)
+        bits |= abis[i].net;
+    return bits;
+}
+
+/* Only rights of files may be given on a file. */
+static uint64_t fitting(int fd, uint64_t access, uint64_t handled)
+{
+    int dir = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir >= 0)
+        close(dir);
+    else
+        access &= LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+                  LANDLOCK_ACCESS_FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
+    return access & handled;
+}
+
+/* A path that does not exist needs no rule. */
+static bool allow(int ruleset, const char *path, uint64_t access, uint64_t handled)
+{
+    struct landlock_path_beneath_attr rule = {.parent_fd = open(path, O_PATH | O_CLOEXEC)};
+
+    if (rule.parent_fd < 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == EACCES;
+    rule.allowed_access = fitting(rule.parent_fd, access, handled);
+    long r = rule.allowed_access == 0
+                 ? 0
+                 : syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    close(rule.parent_fd);
+    return r == 0;
+}
+
+/* The folder of a file that is read again at SIGHUP. */
+static bool allow_folder(int ruleset, const char *file, uint64_t handled)
+{
+    char folder[1024];
+    const char *slash = strrchr(file, '/');
+    size_t n = slash == NULL ? 0 : (size_t)(slash - file);
+
+    if (n >= sizeof(folder))
+        return false;
+    memcpy(folder, file, n);
+    folder[n] = '\0';
+    return allow(ruleset, slash == NULL ? "." : n == 0 ? "/" : folder, READ_DIR, handled);
+}
+
+static bool restrict_paths(int ruleset, const struct site *site, uint64_t handled)
+{
+    bool good = allow(ruleset, site->spool, SPOOL_ACCESS, handled) &&
+                allow_folder(ruleset, site->member, handled) &&
+                allow_folder(ruleset, site->usertable, handled);
+
+    for (size_t i = 0; good && i < sizeof(common) / sizeof(common[0]); i++)
+        good = allow(ruleset, common[i].path, common[i].access, handled);
+    return good;
+}
+
+/* The ABI that was entered; 0: this kernel has none; -1 with errno. */
+static int enter_landlock(const struct row *row, const struct site *site)
+{
+    struct ruleset attributes = {0};
+    int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+    if (abi < 0)
+        return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -1;
+    attributes.fs = handled_fs(abi);
+    attributes.net = handled_net(abi);
+    /* Ports are not known here, only whether there is any business with them. */
+    if (row->needs & NEED_CONNECT)
+        attributes.net &= ~NET_CONNECT;
+    if (row->needs & NEED_LISTEN)
+        attributes.net &= ~NET_BIND;
+    int fd = (int)syscall(SYS_landlock_create_ruleset, &attributes,
+                          abi < 4 ? sizeof(attributes.fs) : sizeof(attributes), 0);
+    if (fd < 0)
+        return -1;
+    bool good =
+        restrict_paths(fd, site, attributes.fs) && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return good ? abi : -1;
+}
+
+/* What every program does: files, memory, time, its own signals. */
+static const int base_calls[] = {
+    SCMP_SYS(read),
+    SCMP_SYS(pread64),
+    SCMP_SYS(readv),
+    SCMP_SYS(write),
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(writev),
+    SCMP_SYS(open),
+    SCMP_SYS(openat),
+    SCMP_SYS(openat2),
+    SCMP_SYS(close),
+    SCMP_SYS(close_range),
+    SCMP_SYS(stat),
+    SCMP_SYS(lstat),
+    SCMP_SYS(fstat),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(statx),
+    SCMP_SYS(statfs),
+    SCMP_SYS(fstatfs),
+    SCMP_SYS(lseek),
+    SCMP_SYS(access),
+    SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2),
+    SCMP_SYS(getdents64),
+    SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),
+    SCMP_SYS(mkdir),
+    SCMP_SYS(mkdirat),
+    SCMP_SYS(mknodat),
+    SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat),
+    SCMP_SYS(rmdir),
+    SCMP_SYS(rename),
+    SCMP_SYS(renameat),
+    SCMP_SYS(renameat2),
+    SCMP_SYS(link),
+    SCMP_SYS(linkat),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(fallocate),
+    SCMP_SYS(fchmod),
+    SCMP_SYS(fchown),
+    SCMP_SYS(fsync),
+    SCMP_SYS(fdatasync),
+    SCMP_SYS(syncfs),
+    SCMP_SYS(copy_file_range),
+    SCMP_SYS(fgetxattr),
+    SCMP_SYS(fsetxattr),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(flock),
+    SCMP_SYS(dup),
+    SCMP_SYS(dup2),
+    SCMP_SYS(dup3),
+    SCMP_SYS(pipe2),
+    SCMP_SYS(umask),
+    SCMP_SYS(inotify_init1),
+    SCMP_SYS(inotify_add_watch),
+    SCMP_SYS(inotify_rm_watch),
+    SCMP_SYS(mmap),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(mprotect),
+    SCMP_SYS(madvise),
+    SCMP_SYS(brk),
+    SCMP_SYS(futex),
+    SCMP_SYS(rseq),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(select),
+    SCMP_SYS(pselect6),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(timerfd_create),
+    SCMP_SYS(timerfd_settime),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getppid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),
+    SCMP_SYS(getegid),
+    SCMP_SYS(getgroups),
+    SCMP_SYS(getrlimit),
+    SCMP_SYS(prlimit64),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(sysinfo),
+    SCMP_SYS(uname),
+    SCMP_SYS(getcpu),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(tgkill),
+    SCMP_SYS(getcwd),
+    SCMP_SYS(ioctl),
+    /* The log and the user database are reached by sockets of the machine itself: see
+       local_sockets(). */
+    SCMP_SYS(connect),
+    SCMP_SYS(sendto),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(sendmmsg),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(recvmmsg),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockname),
+    SCMP_SYS(getpeername),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(socketpair),
+};
+
+static const int listen_calls[] = {SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
+                                   SCMP_SYS(accept4)};
+static const int connect_calls[] = {SCMP_SYS(bind)}; /* the name service binds random ports (UDP) */
+static const int thread_calls[] = {SCMP_SYS(clone), SCMP_SYS(clone3)};
+static const int worker_calls[] = {SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(wait4),
+                                   SCMP_SYS(kill)};
+
+static const struct {
+    unsigned needs; /* any of them */
+    const int *calls;
+    size_t count;
+} groups[] = {
+#define GROUP(needs, list)                                                                         \
+    {                                                                                              \
+        needs, list, sizeof(list) / sizeof((list)[0])                                              \
+    }
+    GROUP(~0U, base_calls),
+    GROUP(NEED_LISTEN, listen_calls),
+    GROUP(NEED_CONNECT, connect_calls),
+    GROUP(NEED_THREADS | NEED_WORKERS, thread_calls),
+    GROUP(NEED_WORKERS, worker_calls),
+#undef GROUP
+};
+
+/* A call that this architecture does not have is no call to allow. */
+static bool allow_calls(scmp_filter_ctx filter, const int *calls, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (calls[i] >= 0 && seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0) < 0)
+            return false;
+    return true;
+}
+
+/* Which families of sockets may be made. */
+static bool allow_sockets(scmp_filter_ctx filter, unsigned needs)
+{
+    static const unsigned families[] = {1 /* AF_UNIX */, 2 /* AF_INET */, 10 /* AF_INET6 */,
+                                        16 /* AF_NETLINK: which addresses are ours */};
+    size_t n = needs & (NEED_CONNECT | NEED_LISTEN) ? sizeof(families) / sizeof(families[0]) : 1;
+
+    for (size_t i = 0; i < n; i++)
+        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                             SCMP_A0(SCMP_CMP_EQ, families[i])) < 0)
+            return false;
+    return true;
+}
+
+static bool enter_seccomp(const struct row *row)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    bool good = filter != NULL;
+
+    for (size_t i = 0; good && i < sizeof(groups) / sizeof(groups[0]); i++)
+        if (groups[i].needs == ~0U || groups[i].needs & row->needs)
+            good = allow_calls(filter, groups[i].calls, groups[i].count);
+    good = good && allow_sockets(filter, row->needs) && seccomp_load(filter) == 0;
+    if (filter != NULL)
+        seccomp_release(filter);
+    return good;
+}
+
+/* A sanitizer's runtime does what no jail allows. */
+static bool sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    return true;
+#endif
+#endif
+    return false;
+}
+
+bool jail_enter(const char *program, const struct site *site, const struct msg_log *log)
+{
+    const struct rlimit none = {0, 0};
+    const struct row *row = NULL;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (strcmp(rows[i].program, program) == 0)
+            row = &rows[i];
+    if (row == NULL || sanitized())
+        return row != NULL;
+    int abi = -1;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+        setrlimit(RLIMIT_CORE, &none) < 0 || (abi = enter_landlock(row, site)) < 0 ||
+        !enter_seccomp(row)) {
+        MSG(log, T01SM022E, program, "it could not enter its jail");
+        return false;
+    }
+    if (abi == 0)
+        MSG(log, T01SM026W, program);
+    return true;
+}
