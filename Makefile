@@ -11,7 +11,7 @@ DIR_usertable  := usertable
 DIR_submit     := jobs/submit
 DIR_spool4     := spool4
 DIR_usmtp      := usmtp
-LIBS_usmtp     := -lunbound
+LIBS_usmtp     := -lunbound -lidn2
 DIR_ssmtp      := ssmtp
 DIR_printer    := jobs/printer
 PKG_printer    := gmime-3.0 pangocairo cairo
@@ -45,7 +45,7 @@ LIB_SRC    := $(wildcard lib/*.c)
 TABLE_SRC  := $(filter-out usertable/main.c,$(wildcard usertable/*.c))
 $(foreach p,$(PROGRAMS),$(eval SRC_$(p) := $(wildcard $(DIR_$(p))/*.c)))
 SRC_usertable := usertable/main.c
-LIBS          := -levent_core -lunistring -lcrypto -lseccomp
+LIBS          := -levent_core -lunistring -lcrypto -lseccomp -lcap
 
 UNIT  := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(patsubst tests/tools/%.c,%,$(wildcard tests/tools/*.c)) killat
@@ -54,7 +54,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CORE := $(BUILD)/libspoolmail.a
 BIN  := $(PROGRAMS:%=$(BUILD)/%)
 
-DEPS_BUILD := gcc libc6-dev pkg-config libssl-dev libunistring-dev libevent-dev libunbound-dev libseccomp-dev \
+DEPS_BUILD := gcc libc6-dev pkg-config libssl-dev libunistring-dev libevent-dev libunbound-dev libidn2-dev libseccomp-dev libcap-dev \
               libgmime-3.0-dev libcairo2-dev libpango1.0-dev libedit-dev fonts-dejavu-core
 DEPS_TEST  := bats bats-support bats-assert bats-file libcmocka-dev mandoc strace swaks postfix \
               python3-minimal python3 tmux expect faketime attr poppler-utils iproute2 openssl \

@@ -1,7 +1,6 @@
 /* See dataset.h. */
 #include "lib/dataset.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,13 +15,7 @@ static int open_names(const struct spool *s)
 {
     int fd = openat(s->work, "NAMES", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-    if (fd >= 0 && flock(fd, LOCK_EX) < 0) {
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        return -1;
-    }
-    return fd;
+    return fd >= 0 && flock(fd, LOCK_EX) < 0 ? durable_drop(fd) : fd;
 }
 
 /* False when the file is new or damaged. */
@@ -73,33 +66,32 @@ int dataset_names_take(const struct spool *s, int64_t wall, unsigned count, uint
     return close_with(fd, write_last(fd, stamp));
 }
 
-/* The highest stamp that stands in mail/. */
-static int highest(const struct spool *s, struct span prefix, uint64_t *last)
+struct highest {
+    struct span prefix;
+    uint64_t stamp;
+};
+
+static int take_highest(void *arg, const char *name)
 {
-    int copy = openat(s->queue[QUEUE_MAIL], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *list = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
+    struct highest *h = arg;
     uint64_t stamp;
 
-    if (list == NULL)
-        return copy < 0 ? -1 : close_with(copy, -1);
-    while ((entry = readdir(list)) != NULL)
-        if (dsname_parse(prefix, span_of(entry->d_name), &stamp) && stamp > *last)
-            *last = stamp;
-    return closedir(list);
+    if (dsname_parse(h->prefix, span_of(name), &stamp) && stamp > h->stamp)
+        h->stamp = stamp;
+    return 0;
 }
 
 int dataset_names_check(const struct spool *s, struct span prefix)
 {
-    uint64_t last = 0;
+    struct highest h = {prefix, 0};
 
     int fd = open_names(s);
     if (fd < 0)
         return -1;
-    if (read_last(fd, &last))
+    if (read_last(fd, &h.stamp))
         return close_with(fd, 0);
-    last = 0;
-    if (highest(s, prefix, &last) < 0)
-        return close_with(fd, -1);
-    return close_with(fd, write_last(fd, last));
+    h.stamp = 0;
+    if (durable_each(s->queue[QUEUE_MAIL], take_highest, &h) < 0)
+        return durable_drop(fd);
+    return close_with(fd, write_last(fd, h.stamp));
 }

@@ -12,6 +12,7 @@ bool diag_set(struct diag *d, size_t line, size_t column, const char *format, ..
 
     d->line = line;
     d->column = column;
+    d->memory = false;
     va_start(args, format);
     int n = vsnprintf(raw, sizeof(raw), format, args);
     va_end(args);
@@ -25,5 +26,12 @@ bool diag_set(struct diag *d, size_t line, size_t column, const char *format, ..
             out += (size_t)snprintf(d->text + out, 5, "\\x%02X", c);
     }
     d->text[out] = '\0';
+    return false;
+}
+
+bool diag_memory(struct diag *d)
+{
+    diag_set(d, 0, 0, "memory is short");
+    d->memory = true;
     return false;
 }

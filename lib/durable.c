@@ -1,6 +1,7 @@
 /* See durable.h. */
 #include "lib/durable.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -15,13 +16,38 @@ static int open_dir(int at, const char *name)
     return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int close_keeping_errno(int fd)
+int durable_drop(int fd)
 {
     int saved = errno;
 
     close(fd);
     errno = saved;
     return -1;
+}
+
+static int read_entries(DIR *list, int (*each)(void *arg, const char *name), void *arg)
+{
+    const struct dirent *entry;
+    int result = 0;
+
+    for (errno = 0; result == 0 && (entry = readdir(list)) != NULL; errno = 0)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            result = each(arg, entry->d_name);
+    return result == 0 && errno != 0 ? -1 : result;
+}
+
+int durable_each(int dir, int (*each)(void *arg, const char *name), void *arg)
+{
+    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = copy < 0 ? NULL : fdopendir(copy);
+
+    if (list == NULL)
+        return copy < 0 ? -1 : durable_drop(copy);
+    int result = read_entries(list, each, arg);
+    int saved = errno;
+    closedir(list);
+    errno = saved;
+    return result;
 }
 
 /* Makes the entry of a new directory durable in its parent. */
@@ -41,7 +67,7 @@ static int sync_parent(int at, const char *name)
     if (fd < 0)
         return -1;
     if (durable_sync(fd) < 0)
-        return close_keeping_errno(fd);
+        return durable_drop(fd);
     return durable_close(fd);
 }
 
@@ -58,7 +84,7 @@ int durable_dir(int at, const char *name, mode_t mode)
         return -1;
     /* The caller's umask must not decide who may use a drop directory. */
     if (fchmod(fd, mode) < 0 || durable_sync(fd) < 0 || sync_parent(at, name) < 0)
-        return close_keeping_errno(fd);
+        return durable_drop(fd);
     return fd;
 }
 
@@ -155,7 +181,7 @@ int durable_replace(int dir, const char *name, const void *octets, size_t n, mod
     if (fd < 0)
         return -1;
     if (durable_write(fd, octets, n) < 0 || durable_sync(fd) < 0)
-        return close_keeping_errno(fd);
+        return durable_drop(fd);
     if (durable_close(fd) < 0 || renameat(dir, temporary, dir, name) < 0)
         return -1;
     return durable_sync(dir);

@@ -31,6 +31,12 @@ int durable_sync_entry(int dir, int file);
 int durable_move(int from, const char *name, int to, const char *new_name);
 /* Writes a small file whole: temporary name, sync, rename over the old one, directory sync. */
 int durable_replace(int dir, const char *name, const void *octets, size_t n, mode_t mode);
+/* Closes a descriptor after something failed: keeps errno, always returns -1. */
+int durable_drop(int fd);
+/* Calls `each` for every entry of a directory but . and .., until one call returns other than 0;
+ * the result is that, or -1 with errno. `dir` is left as it is; entries may be moved away
+ * meanwhile. */
+int durable_each(int dir, int (*each)(void *arg, const char *name), void *arg);
 /* close(2), with the errors that can mean lost data. The descriptor is gone either way. */
 int durable_close(int fd);
 

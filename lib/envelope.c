@@ -39,7 +39,7 @@ static bool take_to(struct envelope *e, struct value v, struct diag *d)
     if (e->nto == ENVELOPE_TO_MAX)
         return diag_set(d, 0, 1, "more than %d X-To lines: send to the others in a second file",
                         ENVELOPE_TO_MAX);
-    return envelope_add(e, &to) || diag_set(d, 0, 1, "out of memory at X-To line %zu", e->nto + 1);
+    return envelope_add(e, &to) || diag_memory(d);
 }
 
 static bool take_recfm(struct envelope *e, struct value v, struct diag *d)

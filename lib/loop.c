@@ -3,6 +3,10 @@
 
 #include <event2/event.h>
 #include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { NEVER = 1000000000 /* seconds */ };
 
 struct loop {
     struct event_base *base;
@@ -14,8 +18,16 @@ struct loop_event {
     void *arg;
 };
 
+/* What libevent itself cannot go on from (no descriptors for its signals), it has just said. */
+static void on_fatal(int error)
+{
+    (void)error;
+    _exit(EX_OSERR);
+}
+
 struct loop *loop_new(void)
 {
+    event_set_fatal_callback(on_fatal);
     struct event_config *config = event_config_new();
     struct loop *l = calloc(1, sizeof(*l));
 
@@ -94,7 +106,16 @@ bool loop_enable(struct loop_event *e, bool on)
 
 struct loop_event *loop_timer(struct loop *l, loop_fn *fn, void *arg)
 {
-    return watch(l, -1, 0, fn, arg, false);
+    const struct timeval never = {.tv_sec = NEVER};
+    struct loop_event *e = watch(l, -1, 0, fn, arg, false);
+
+    /* It takes its place among the timers now, so that setting it never needs memory: a timer that
+     * could not be set would stop a daemon for good. */
+    if (e != NULL && event_add(e->event, &never) < 0) {
+        loop_forget(e);
+        return NULL;
+    }
+    return e;
 }
 
 bool loop_timer_set(struct loop_event *timer, int64_t ms)

@@ -7,6 +7,8 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -115,15 +117,36 @@ static struct usertable *load_users(const struct program *p, const struct site *
     return users;
 }
 
+/* What a configuration can say rightly and this machine cannot follow. */
+static bool fits_machine(const struct program *p, struct diag *d)
+{
+    if (p->service != NULL && site_service(p->site, p->service) == NULL)
+        diag_set(d, 0, 0,
+                 "there is no SERVICE statement for it: add SERVICE NAME(%s), or do not start it",
+                 p->service);
+    else if (p->site->user != NULL && getpwnam(p->site->user) == NULL)
+        diag_set(d, 0, 0, "USER(%s) is no user of this machine: make it with useradd -r %s",
+                 p->site->user, p->site->user);
+    else
+        return true;
+    say(p, p->member, d);
+    return false;
+}
+
 int program_start(struct program *p, int argc, char **argv, bool users_optional)
 {
     enum msg_where where = MSG_AUTO;
     struct diag d = {0};
 
     p->member = SITE_MEMBER;
+    p->users_optional = users_optional;
     int status = read_options(p, argc, argv, &where);
     if (status >= 0)
         return status;
+    if (!p->operands && p->first < argc) {
+        fprintf(stderr, "%s: it takes no words, only options: try %s --help\n", p->name, p->name);
+        return EX_USAGE;
+    }
     msg_open(&p->log, p->name, where);
     p->site = site_load(p->member, &d);
     if (p->site == NULL) {
@@ -131,7 +154,7 @@ int program_start(struct program *p, int argc, char **argv, bool users_optional)
         return EX_CONFIG;
     }
     p->users = load_users(p, p->site, users_optional);
-    if (p->users == NULL)
+    if (p->users == NULL || !fits_machine(p, &d))
         return EX_CONFIG;
     if (p->check) {
         printf("%s: %s and %s are in order\n", p->name, p->member, p->site->usertable);
@@ -141,6 +164,17 @@ int program_start(struct program *p, int argc, char **argv, bool users_optional)
     return -1;
 }
 
+/* Of what root could do: leases at most. */
+static bool keep_powers(bool leases)
+{
+    cap_t powers = cap_from_text(leases ? "cap_lease=ep" : "=");
+    bool good = powers != NULL && cap_set_proc(powers) == 0;
+
+    if (powers != NULL)
+        cap_free(powers);
+    return good;
+}
+
 bool program_become_user(const struct program *p)
 {
     const char *name = p->site->user;
@@ -148,28 +182,55 @@ bool program_become_user(const struct program *p)
     if (name == NULL || geteuid() != 0)
         return true;
     const struct passwd *user = getpwnam(name);
-    if (user == NULL) {
-        MSG(&p->log, T01SM022E, p->name, "USER in the configuration is no user of this machine");
-        return false;
-    }
-    if (initgroups(name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
-        setuid(user->pw_uid) < 0 || (user->pw_uid != 0 && setuid(0) == 0)) {
+    if (user == NULL || prctl(PR_SET_KEEPCAPS, p->leases ? 1 : 0) < 0 ||
+        initgroups(name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
+        setuid(user->pw_uid) < 0 || (user->pw_uid != 0 && setuid(0) == 0) ||
+        (user->pw_uid != 0 && !keep_powers(p->leases))) {
         MSG(&p->log, T01SM022E, p->name, "cannot become the configured USER");
         return false;
     }
     return true;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Files in hand, their names and their owner hang on these. */
+static const char *changed_for_good(const struct site *old, const struct site *new)
+{
+    const struct {
+        const char *keyword, *old, *new;
+    } fixed[] = {
+        {"SPOOL", old->spool, new->spool},
+        {"USER", old->user, new->user},
+        {"PATH", old->path, new->path},
+        {"REMOTE", old->remote, new->remote},
+    };
+
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+        if (!same_text(fixed[i].old, fixed[i].new))
+            return fixed[i].keyword;
+    return NULL;
+}
+
 void program_reload(struct program *p)
 {
     struct diag d = {0};
     struct site *site = site_load(p->member, &d);
+    const char *changed = site == NULL ? NULL : changed_for_good(p->site, site);
 
-    if (site == NULL) {
+    if (changed != NULL)
+        diag_set(&d, 0, 0,
+                 "%s was changed, which needs a new start; the old configuration stays in use",
+                 changed);
+    if (site == NULL || changed != NULL) {
         say(p, p->member, &d);
+        site_free(site);
         return;
     }
-    struct usertable *users = load_users(p, site, false);
+    struct usertable *users = load_users(p, site, p->users_optional);
     if (users == NULL) {
         site_free(site);
         return;

@@ -14,17 +14,23 @@ struct program {
     /* filled by program_start() */
     const char *member;
     bool check, once, trace;
+    bool leases; /* set it before: keeps CAP_LEASE, to see whether others' files are whole */
+    const char
+        *service;  /* set it before: the SERVICE statement without which it does not run, or NULL */
+    bool operands; /* set it before: words after the options are lawful */
+    bool users_optional; /* as given to program_start() */
     struct msg_log log;
     struct site *site;       /* owned */
     struct usertable *users; /* owned */
     int first;               /* index of the first operand in argv */
 };
 
-/* Reads the options -C member, --check, --once, --trace, --log stderr|syslog, --help, --version, then the
- * configuration and the user table. Returns -1 when the program is to go on, or its exit status
- * (sysexits). A user table that is missing is an empty one only if `users_optional`. */
+/* Reads the options -C member, --check, --once, --trace, --log stderr|syslog, --help, --version,
+ * then the configuration and the user table. Returns -1 when the program is to go on, or its exit
+ * status (sysexits). A user table that is missing is an empty one only if `users_optional`. */
 int program_start(struct program *p, int argc, char **argv, bool users_optional);
-/* Becomes the configured USER for good when started as root. False with a message. */
+/* Becomes the configured USER for good when started as root; of root's powers it keeps CAP_LEASE if
+ * `leases`. False with a message. */
 bool program_become_user(const struct program *p);
 /* Reads configuration and user table anew after SIGHUP; the old ones stay in use if the new have an
  * error. */

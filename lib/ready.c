@@ -21,13 +21,16 @@ static const struct {
     {S_IFBLK, "it is a device: put a plain file into the queue"},
 };
 
+enum {
+    WATCHES_MAX = 4096, /* more are looked at again in each pass */
+    FORGET_MS = 10 * 60000
+};
+
 static const char *refuse(const struct stat *st, const struct ready_rules *rules)
 {
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
         if ((st->st_mode & S_IFMT) == refused[i].kind)
             return refused[i].reason;
-    if (st->st_nlink > 1)
-        return "it has other hard links, so others could alter it: put a copy into the queue";
     if (st->st_size > 0 && (uint64_t)st->st_size > rules->max_octets)
         return "it is larger than MAXSIZE allows: send less, or have MAXSIZE raised";
     return NULL;
@@ -35,8 +38,8 @@ static const char *refuse(const struct stat *st, const struct ready_rules *rules
 
 static bool same(const struct watch *w, const struct stat *st)
 {
-    return w->size == st->st_size && w->changed.tv_sec == st->st_mtim.tv_sec &&
-           w->changed.tv_nsec == st->st_mtim.tv_nsec;
+    return w->size == st->st_size && w->changed.tv_sec == st->st_ctim.tv_sec &&
+           w->changed.tv_nsec == st->st_ctim.tv_nsec;
 }
 
 static struct watch *find(struct watch_list *list, ino_t inode)
@@ -44,6 +47,8 @@ static struct watch *find(struct watch_list *list, ino_t inode)
     for (size_t i = 0; i < list->count; i++)
         if (list->watch[i].inode == inode)
             return &list->watch[i];
+    if (list->count == WATCHES_MAX)
+        return NULL;
     if (list->count == list->cap) {
         size_t cap = list->cap ? list->cap * 2 : 16;
         void *grown = reallocarray(list->watch, cap, sizeof(*list->watch));
@@ -61,12 +66,15 @@ static bool quiet(struct watch_list *list, const struct ready_rules *rules, cons
 {
     struct watch *w = find(list, st->st_ino);
 
+    if (st->st_ctim.tv_sec <= rules->wall &&
+        (rules->wall - st->st_ctim.tv_sec) * 1000 > rules->quiet_ms)
+        return true;
     if (w == NULL)
         return false; /* memory is short: next time */
-    w->seen = true;
+    w->seen_ms = rules->now_ms;
     if (!same(w, st)) {
         w->size = st->st_size;
-        w->changed = st->st_mtim;
+        w->changed = st->st_ctim;
         w->since_ms = rules->now_ms;
     }
     return rules->now_ms - w->since_ms >= rules->quiet_ms;
@@ -92,28 +100,43 @@ enum ready ready_check(struct watch_list *list, const struct ready_rules *rules,
     *reason = refuse(st, rules);
     if (*reason != NULL)
         return READY_BAD;
+    if (st->st_nlink > 1) {
+        *reason = "it has other hard links, so others could alter it: put a copy into the queue";
+        return quiet(list, rules, st) ? READY_BAD : READY_BUSY;
+    }
     *fd = durable_open(dir, name);
     if (*fd < 0) {
-        *reason = "it may not be read: give the group read permission (chmod g+r)";
-        return errno == EACCES || errno == EPERM ? READY_BAD : READY_BUSY;
+        *reason = "it may not be read here: drop it again with mode 0640 or 0644";
+        return (errno == EACCES || errno == EPERM) && quiet(list, rules, st) ? READY_BAD
+                                                                             : READY_BUSY;
     }
     *reason = fstat(*fd, st) < 0 ? "it cannot be examined" : refuse(st, rules);
-    if (*reason == NULL && whole(list, rules, *fd, st) && fstat(*fd, st) == 0)
+    if (*reason == NULL && st->st_nlink == 1 && whole(list, rules, *fd, st) && fstat(*fd, st) == 0)
         return READY;
     close(*fd);
     *fd = -1;
     return *reason != NULL ? READY_BAD : READY_BUSY;
 }
 
-void ready_prune(struct watch_list *list)
+bool ready_tell(struct watch_list *list, const struct ready_rules *rules, const struct stat *st)
+{
+    struct watch *w = find(list, st->st_ino);
+
+    if (w == NULL)
+        return false;
+    w->seen_ms = rules->now_ms;
+    bool first = !w->told;
+    w->told = true;
+    return first;
+}
+
+void ready_prune(struct watch_list *list, int64_t now_ms)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < list->count; i++)
-        if (list->watch[i].seen) {
-            list->watch[i].seen = false;
+        if (now_ms - list->watch[i].seen_ms < FORGET_MS)
             list->watch[kept++] = list->watch[i];
-        }
     list->count = kept;
 }
 

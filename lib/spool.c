@@ -1,7 +1,6 @@
 /* See spool.h. */
 #include "lib/spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -170,10 +169,12 @@ bool spool_name_format(char *out, size_t size, const char *job, unsigned number,
     return n > 0 && (size_t)n < size;
 }
 
+enum { LOCK_TRIES = 20, JOB_NUMBERS = 99999 };
+
 /* The lock is only a courtesy between honest programs, so nobody waits for it for long. */
 static bool lock_counter(int fd)
 {
-    for (int tries = 0; tries < 200; tries++) {
+    for (int tries = 0; tries < LOCK_TRIES; tries++) {
         if (flock(fd, LOCK_EX | LOCK_NB) == 0)
             return true;
         if (errno != EWOULDBLOCK && errno != EINTR)
@@ -183,7 +184,7 @@ static bool lock_counter(int fd)
     return false;
 }
 
-unsigned spool_job_number(const struct spool *s)
+unsigned spool_job_numbers(const struct spool *s, unsigned count)
 {
     char text[8];
     uint64_t last = 0;
@@ -194,13 +195,13 @@ unsigned spool_job_number(const struct spool *s)
         return 0;
     if (!lock_counter(fd)) {
         close(fd);
-        return getrandom(&random, sizeof(random), 0) < 0 ? 0 : random % 99999 + 1;
+        return getrandom(&random, sizeof(random), 0) < 0 ? 0 : random % JOB_NUMBERS + 1;
     }
     ssize_t n = pread(fd, text, 6, 0);
-    if (n < 6 || text[5] != '\n' || !span_number((struct span){text, 5}, 99999, &last))
+    if (n < 6 || text[5] != '\n' || !span_number((struct span){text, 5}, JOB_NUMBERS, &last))
         last = 0;
-    unsigned number = (unsigned)(last % 99999) + 1;
-    snprintf(text, sizeof(text), "%05u\n", number);
+    unsigned number = (unsigned)(last % JOB_NUMBERS) + 1;
+    snprintf(text, sizeof(text), "%05u\n", (number + count - 2) % JOB_NUMBERS + 1);
     bool good = pwrite(fd, text, 6, 0) == 6;
     close(fd); /* gives the lock back; a counter that is not written only repeats a hint */
     return good ? number : 0;
@@ -277,30 +278,22 @@ int spool_queue(struct spool_writer *w, const char *name)
     return result;
 }
 
-static void sweep_one(int dir, const char *name)
+static int sweep_one(void *arg, const char *name)
 {
-    int fd = durable_open(dir, name);
+    int dir = *(const int *)arg;
 
+    if (strncmp(name, TEMPORARY_PREFIX, sizeof(TEMPORARY_PREFIX) - 1) != 0)
+        return 0;
+    int fd = durable_open(dir, name);
     if (fd < 0)
-        return;
+        return 0;
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
         unlinkat(dir, name, 0); /* still there: the next sweep's */
     close(fd);
+    return 0;
 }
 
 void spool_sweep(int dir)
 {
-    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *list = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
-
-    if (list == NULL) {
-        if (copy >= 0)
-            close(copy);
-        return;
-    }
-    while ((entry = readdir(list)) != NULL)
-        if (strncmp(entry->d_name, TEMPORARY_PREFIX, sizeof(TEMPORARY_PREFIX) - 1) == 0)
-            sweep_one(dir, entry->d_name);
-    closedir(list);
+    durable_each(dir, sweep_one, &dir);
 }

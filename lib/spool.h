@@ -60,10 +60,15 @@ void spool_name_parse(struct span name, struct spool_name *out);
 bool spool_name_format(char *out, size_t size, const char *job, unsigned number, unsigned data_set,
                        const char *ddname, const struct recfm *recfm);
 
-/* The next job number, 1-99999 and round again, from the counter file SPOOL/jes/JOBNO. The counter
- * is open to all users: what is in it is a hint, checked, and never trusted for uniqueness: whoever
- * makes a file with the number uses O_EXCL and asks again. 0: not to be had (errno). */
-unsigned spool_job_number(const struct spool *s);
+/* The next `count` job numbers (at most 1000), 1-99999 and round again, from the counter file
+ * SPOOL/jes/JOBNO. The counter is open to all users: what is in it is a hint, checked, and never
+ * trusted for uniqueness: whoever makes a file with the number uses O_EXCL and asks again. 0: not
+ * to be had (errno). */
+unsigned spool_job_numbers(const struct spool *s, unsigned count);
+static inline unsigned spool_job_number(const struct spool *s)
+{
+    return spool_job_numbers(s, 1);
+}
 
 /* A spool file being written, S1. */
 struct spool_writer {

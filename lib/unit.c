@@ -1,14 +1,13 @@
 /* See unit.h. */
 #include "lib/unit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,13 +37,7 @@ int unit_owner(const struct spool *s, const char *owner)
 
     snprintf(name, sizeof(name), "%s.lock", owner);
     int fd = openat(s->work, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        return -1;
-    }
-    return fd;
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 ? durable_drop(fd) : fd;
 }
 
 static void close_unit(struct unit *u)
@@ -101,9 +94,32 @@ static void name_like(char out[NAME_MAX + 1], unsigned n, const char *name)
         snprintf(out, NAME_MAX + 1, "%u-%.230s", n, name);
 }
 
-/* Is the name free wherever the file may be kept later? */
-static bool free_to_keep(const struct unit *u, const char *name)
+/* A name of our own: eight hexadecimal digits and a hyphen before the old one. */
+enum { MARK = 9, KEPT_MAX = NAME_MAX - (int)sizeof(UNIT_REASON) + 1 };
+
+static bool marked(const char *name)
 {
+    for (int i = 0; i < MARK - 1; i++)
+        if (strchr("0123456789abcdef", name[i]) == NULL || name[i] == '\0')
+            return false;
+    return name[MARK - 1] == '-' && name[MARK] != '\0';
+}
+
+static int mark(char out[NAME_MAX + 1], const char *name)
+{
+    uint32_t random;
+
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        return -1;
+    snprintf(out, NAME_MAX + 1, "%08x-%.*s", random, KEPT_MAX - MARK, name);
+    return 0;
+}
+
+/* May a file of this name be kept, and come back under it? */
+static bool keepable(const struct unit *u, const char *name)
+{
+    if (strlen(name) > KEPT_MAX || marked(name))
+        return false;
     for (int i = 0; i < UNIT_PARTS; i++)
         if (parts[i].keeps &&
             faccessat(u->spool->queue[parts[i].queue], name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -113,17 +129,16 @@ static bool free_to_keep(const struct unit *u, const char *name)
 
 int unit_claim(struct unit *u, const char *name, char *as)
 {
-    for (unsigned n = 1; n < NAME_TRIES; n++) {
-        name_like(as, n, name);
-        if (!free_to_keep(u, as))
-            continue;
-        if (durable_move(u->spool->queue[u->source], name, u->in, as) == 0)
-            return 0;
-        if (errno != EEXIST)
-            return -1;
-    }
-    errno = EEXIST;
-    return -1;
+    if (keepable(u, name))
+        snprintf(as, NAME_MAX + 1, "%s", name);
+    else if (mark(as, name) < 0)
+        return -1;
+    return durable_move(u->spool->queue[u->source], name, u->in, as);
+}
+
+void unit_reason_name(char out[NAME_MAX + 1], const char *as)
+{
+    snprintf(out, NAME_MAX + 1, "%.*s" UNIT_REASON, KEPT_MAX, as);
 }
 
 /* Moves a file under its name or, where that is taken, one like it. */
@@ -154,23 +169,26 @@ int unit_create(struct unit *u, enum unit_part part, const char *name)
             return -1;
         u->parts_used |= 1U << part;
     }
-    return durable_create(u->part[part], name, parts[part].mode);
+    int fd = durable_create(u->part[part], name, parts[part].mode);
+    /* Whatever the umask: a post office reads by its group. */
+    return fd >= 0 && fchmod(fd, parts[part].mode) < 0 ? durable_drop(fd) : fd;
 }
 
 int unit_done(struct unit *u, int fd)
 {
-    if (seal_file(fd) < 0) {
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        return -1;
-    }
-    return syncset_add(&u->sync, fd);
+    return seal_file(fd) < 0 ? durable_drop(fd) : syncset_add(&u->sync, fd);
 }
 
-int unit_remove(struct unit *u, enum unit_part part, const char *name)
+int unit_put(struct unit *u, enum unit_part part, const char *name, struct span head,
+             struct span text)
 {
-    return u->part[part] < 0 ? 0 : unlinkat(u->part[part], name, 0);
+    int fd = unit_create(u, part, name);
+
+    if (fd < 0)
+        return -1;
+    if (durable_write(fd, head.p, head.n) < 0 || durable_write(fd, text.p, text.n) < 0)
+        return durable_drop(fd);
+    return unit_done(u, fd);
 }
 
 /* Everything the commit rests on: the new files, their entries, and the claims on both sides. */
@@ -196,34 +214,31 @@ int unit_commit(struct unit *u)
 
     unit_path(u, OPEN_ENDING, from);
     unit_path(u, DONE_ENDING, to);
-    if (sync_all(u) < 0 || durable_move(u->spool->work, from, u->spool->work, to) < 0)
+    /* Directories: nothing with anything in it can be replaced by a plain rename. */
+    if (sync_all(u) < 0 || renameat(u->spool->work, from, u->spool->work, to) < 0)
         return -1;
     return durable_sync(u->spool->work);
 }
 
-/* Calls `each` for every entry; stops at the first that fails. `dir` is left as it is. */
+struct step {
+    struct unit *unit;
+    int (*each)(struct unit *u, const char *name, void *arg);
+    void *arg;
+};
+
+static int take_step(void *arg, const char *name)
+{
+    const struct step *s = arg;
+
+    return s->each(s->unit, name, s->arg);
+}
+
 static int for_entries(int dir, int (*each)(struct unit *u, const char *name, void *arg),
                        struct unit *u, void *arg)
 {
-    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *list = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
-    int result = 0;
+    struct step s = {u, each, arg};
 
-    if (list == NULL) {
-        if (copy >= 0)
-            close(copy);
-        return -1;
-    }
-    for (errno = 0; result == 0 && (entry = readdir(list)) != NULL; errno = 0)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            result = each(u, entry->d_name, arg);
-    if (result == 0 && errno != 0)
-        result = -1;
-    int saved = errno;
-    closedir(list);
-    errno = saved;
-    return result;
+    return durable_each(dir, take_step, &s);
 }
 
 /* Anybody may put a file into mail/, so a name may be taken by a stranger: then the next free one.
@@ -256,16 +271,22 @@ static int publish_part(struct unit *u, const char *name, void *arg)
     return result < 0 && errno == EEXIST ? publish_renamed(u, name) : result;
 }
 
-/* A claimed file of a committed unit: kept where a reason for it is, or else used up. */
+/* A claimed file of a committed unit: kept where a reason for it is, or else used up. Only a clear
+ * "no" counts. */
 static int finish_claimed(struct unit *u, const char *name, void *arg)
 {
-    char reason[NAME_MAX + sizeof(UNIT_REASON)];
+    char reason[NAME_MAX + 1];
 
     (void)arg;
-    snprintf(reason, sizeof(reason), "%s" UNIT_REASON, name);
-    for (int i = 0; i < UNIT_PARTS; i++)
-        if (parts[i].keeps && u->part[i] >= 0 && faccessat(u->part[i], reason, F_OK, 0) == 0)
+    unit_reason_name(reason, name);
+    for (int i = 0; i < UNIT_PARTS; i++) {
+        if (!parts[i].keeps || u->part[i] < 0)
+            continue;
+        if (faccessat(u->part[i], reason, F_OK, 0) == 0)
             return move_free(u->in, name, u->spool->queue[parts[i].queue]);
+        if (errno != ENOENT)
+            return -1;
+    }
     return unlinkat(u->in, name, 0);
 }
 
@@ -318,8 +339,12 @@ static int remove_staged(struct unit *u, const char *name, void *arg)
 /* Back to its queue; under another name if a new file has taken the old one meanwhile. */
 static int give_back(struct unit *u, const char *name, void *arg)
 {
+    const char *old = marked(name) ? name + MARK : name;
+
     (void)arg;
-    return move_free(u->in, name, u->spool->queue[u->source]);
+    if (durable_move(u->in, name, u->spool->queue[u->source], old) == 0)
+        return 0;
+    return errno == EEXIST ? move_free(u->in, name, u->spool->queue[u->source]) : -1;
 }
 
 int unit_rollback(struct unit *u)
@@ -389,14 +414,13 @@ static bool ends_with(struct span s, struct span ending)
     return s.n > ending.n && span_eq(span_from(s, s.n - ending.n), ending);
 }
 
-static int recover_one(struct unit *unused, const char *name, void *arg)
+static int recover_one(void *arg, const char *name)
 {
     struct recovery *r = arg;
     struct span entry = span_of(name);
     size_t owner = strlen(r->owner);
     struct unit u;
 
-    (void)unused;
     bool done = ends_with(entry, SPAN(DONE_ENDING));
     if (strncmp(name, r->owner, owner) != 0 || name[owner] != '.' ||
         (!done && !ends_with(entry, SPAN(OPEN_ENDING))))
@@ -415,7 +439,7 @@ int unit_recover(const struct spool *s, const char *owner, enum spool_queue sour
 {
     struct recovery r = {s, owner, source, 0};
 
-    if (for_entries(s->work, recover_one, NULL, &r) < 0)
+    if (durable_each(s->work, recover_one, &r) < 0)
         return -1;
     return r.found;
 }

@@ -18,6 +18,8 @@
 #ifndef SPOOLMAIL_UNIT_H
 #define SPOOLMAIL_UNIT_H
 
+#include <limits.h>
+
 #include "lib/spool.h"
 
 enum unit_part { UNIT_MAIL, UNIT_POST, UNIT_PRT, UNIT_HOLD, UNIT_DEAD, UNIT_PARTS };
@@ -42,16 +44,21 @@ int unit_owner(const struct spool *s, const char *owner);
 int unit_begin(struct unit *u, const struct spool *s, const char *owner, unsigned number,
                enum spool_queue source);
 /* Moves a file of the source queue into the unit, under its name or, where that is taken in HOLD or
- * DEAD, one like it; as[] (NAME_MAX + 1 octets) learns which. ENOENT: somebody else took it away.
- */
+ * DEAD or leaves no room for UNIT_REASON, one that can be kept there; as[] (NAME_MAX + 1 octets)
+ * learns which. ENOENT: somebody else took it away. */
 int unit_claim(struct unit *u, const char *name, char *as);
+/* The name of the reason beside a kept file: as + UNIT_REASON. */
+void unit_reason_name(char out[NAME_MAX + 1], const char *as);
 /* Gives one claimed file back to its queue, as if it had never been claimed. */
 int unit_unclaim(struct unit *u, const char *as, const char *name);
-/* A new file in a part, mode 0600 (POST, HOLD: 0640), open for writing. */
+/* A new file in a part, open for writing; mode 0600, or 0640 where a group reads (POST, PRT, HOLD,
+ * DEAD). */
 int unit_create(struct unit *u, enum unit_part part, const char *name);
 /* The file is written: seals it (seal.h), and takes the descriptor over for the common sync. */
 int unit_done(struct unit *u, int fd);
-int unit_remove(struct unit *u, enum unit_part part, const char *name);
+/* All three in one for a file whose text is in memory. */
+int unit_put(struct unit *u, enum unit_part part, const char *name, struct span head,
+             struct span text);
 
 /* Is the answer in doubt? After -1 from unit_commit() the unit may or may not be durable: the
  * program must end and let recovery decide at its next start. */

@@ -5,8 +5,8 @@
 
 #define WAKE_NAME ".WAKE"
 
-/* Makes the FIFO where it is missing and opens it for reading and (so that it never ends) writing.
- * -1 with errno; EEXIST: something that is no FIFO has the name. */
+/* Makes the FIFO where it is missing, also in place of something else of that name, and opens it
+ * for reading and (so that it never ends) writing. -1 with errno. */
 int wake_listen(int mail);
 /* Never blocks and never fails: with no reader there is nobody to wake. */
 void wake_send(int mail);

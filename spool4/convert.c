@@ -1,6 +1,7 @@
 /* See convert.h. */
 #include "spool4/convert.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "lib/header.h"
@@ -63,7 +64,7 @@ static bool decode(struct convert *c, struct span record, struct diag *d)
                                    : charset_decode(page, record, false, &c->line, &at))
         return true;
     if (c->line.failed)
-        return bad(c, 0, d, "memory is short");
+        return diag_memory(d);
     return diag_set(d, c->reader.number, at + 1,
                     "octet X'%02X' has no meaning in code page %s: correct it, or name the right "
                     "page with CODEPAGE",
@@ -142,9 +143,8 @@ static void add_date(const struct convert *c, struct buf *out)
 
 static void add_message_id(const struct convert *c, struct buf *out)
 {
-    /* Job numbers come round again; with the second they do not. */
-    buf_printf(out, "Message-ID: <%s.%s.%lld.%u@%s>\n", c->params->job, c->params->id,
-               (long long)c->params->wall, c->mails + 1, c->params->host);
+    buf_printf(out, "Message-ID: <%s.%s.%016" PRIx64 ".%u@%s>\n", c->params->job, c->params->id,
+               c->params->unique, c->mails + 1, c->params->host);
 }
 
 /* What RFC 5322 wants in a header and a job may leave out. */
@@ -209,7 +209,7 @@ static bool take_text(struct convert *c, struct mail *m, struct span line, bool 
 static enum convert_result finish(struct convert *c, struct mail *m, bool in_header, struct diag *d)
 {
     if ((in_header && !put_header(c, m)) || m->text.failed || c->header.failed) {
-        bad(c, 0, d, "memory is short");
+        diag_memory(d);
         return CONVERT_BAD;
     }
     m->asa = c->params->recfm.control != CONTROL_NONE;
@@ -225,7 +225,7 @@ static enum convert_result take_message(struct convert *c, struct mail *m, struc
 
     while ((r = next_line(c, d)) == CONVERT_MAIL)
         if (!take_text(c, m, BUF_SPAN(&c->line), &in_header)) {
-            bad(c, 0, d, "memory is short");
+            diag_memory(d);
             return CONVERT_BAD;
         }
     return r == CONVERT_BAD ? r : finish(c, m, in_header, d);
@@ -240,7 +240,7 @@ static enum convert_result next_enveloped(struct convert *c, struct mail *m, str
     while ((r = next_line(c, d)) == CONVERT_MAIL) {
         enum envelope_line what = envelope_take(&m->envelope, BUF_SPAN(&c->line), d);
         if (what == ENVELOPE_BAD) {
-            d->line = c->reader.number;
+            d->line = d->memory ? 0 : c->reader.number;
             return CONVERT_BAD;
         }
         if (what == ENVELOPE_END)
@@ -248,6 +248,10 @@ static enum convert_result next_enveloped(struct convert *c, struct mail *m, str
     }
     if (r == CONVERT_BAD)
         return r;
+    if (m->envelope.asa) {
+        bad(c, 1, d, "X-Recfm belongs to mail data sets: let the file's name end in .VA instead");
+        return CONVERT_BAD;
+    }
     if (!envelope_whole(&m->envelope, d)) {
         d->line = c->reader.number;
         return CONVERT_BAD;
@@ -295,13 +299,6 @@ static bool batch_path(struct batch *b, struct span args, unsigned flags, struct
     return true;
 }
 
-static bool batch_helo(struct batch *b, struct span args)
-{
-    (void)args;
-    b->phase = PHASE_IDLE;
-    return true;
-}
-
 static bool batch_mail(struct batch *b, struct span args)
 {
     b->m->envelope.have_from = true;
@@ -316,8 +313,9 @@ static bool batch_rcpt(struct batch *b, struct span args)
     b->phase = PHASE_RCPT;
     if (!batch_path(b, args, 0, &to))
         return false;
-    return envelope_add(&b->m->envelope, &to) ||
-           bad(b->c, 0, b->d, "more than 5,000 recipients: split the mail");
+    if (b->m->envelope.nto == ENVELOPE_TO_MAX)
+        return bad(b->c, 0, b->d, "more than 5,000 recipients: split the mail");
+    return envelope_add(&b->m->envelope, &to) || diag_memory(b->d);
 }
 
 static bool batch_data(struct batch *b, struct span args)
@@ -333,6 +331,12 @@ static bool batch_rset(struct batch *b, struct span args)
     envelope_free(&b->m->envelope);
     b->phase = PHASE_IDLE;
     return true;
+}
+
+/* Which is RSET too, RFC 5321 4.1.4. */
+static bool batch_helo(struct batch *b, struct span args)
+{
+    return batch_rset(b, args);
 }
 
 static bool batch_quit(struct batch *b, struct span args)
@@ -425,6 +429,10 @@ static enum convert_result next_batch_line(struct convert *c, struct diag *d)
         c->line = whole;
         whole = swap;
     }
+    if (whole.failed || c->line.failed) {
+        diag_memory(d);
+        r = CONVERT_BAD;
+    }
     buf_free(&whole);
     return r;
 }
@@ -442,7 +450,7 @@ static enum convert_result batch_text(struct batch *b)
         if (line.n > 0 && line.p[0] == '.')
             line = span_from(line, 1);
         if (!take_text(c, b->m, line, &in_header)) {
-            bad(c, 0, b->d, "memory is short");
+            diag_memory(b->d);
             return CONVERT_BAD;
         }
     }

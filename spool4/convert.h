@@ -16,6 +16,7 @@ struct convert_params {
     const char *host;     /* of this system, for Received and Message-ID */
     const char *job, *id; /* job name, JOBnnnnn */
     const char *owner;    /* login of the file's owner; letters, digits, . _ - */
+    uint64_t unique;      /* of this file: for Message-ID */
     struct charset page;  /* of the file; UTF-8: octets as they stand */
     struct recfm recfm;
     int64_t wall;

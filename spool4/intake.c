@@ -4,40 +4,42 @@
  * disk does not stop the others. */
 #include "spool4/intake.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/dataset.h"
-#include "lib/notice.h"
+#include "lib/hold.h"
+#include "lib/login.h"
 #include "lib/seal.h"
 #include "lib/unit.h"
 #include "lib/wake.h"
 #include "spool4/convert.h"
 
-enum { BATCH_FILES = 512, BATCH_OCTETS = 16 << 20 };
+enum { BATCH_FILES = 512, BATCH_OCTETS = 16 << 20, NUMBERS = 8 /* job numbers taken at once */ };
 
 struct job {
     char name[NAME_MAX + 1]; /* in the queue */
     char as[NAME_MAX + 1];   /* in the unit, and in HOLD */
     char id[9], job[9];
-    char owner[33];
+    char owner[LOGIN_MAX + 1];
     struct mail *mail;
     size_t mails;
     char reason[320]; /* not empty: to be held */
+    bool later;       /* our own trouble: it stays in the queue */
 };
 
 struct batch {
     struct intake *in;
     struct unit unit;
     bool begun;
+    bool undo; /* a file that must not be in the unit could not leave it */
     struct job *job;
     size_t jobs, cap, octets;
 };
@@ -56,39 +58,37 @@ static void batch_clear(struct batch *b)
     for (size_t i = 0; i < b->jobs; i++)
         free_job(&b->job[i]);
     b->jobs = b->octets = 0;
-    b->begun = false;
+    b->begun = b->undo = false;
 }
 
-/* The owner's login in letters that may stand in a header. */
-static void owner_name(uid_t uid, char out[33])
+/* The owner's login in letters that may stand in a header. False: it cannot be found out now. */
+static bool owner_name(uid_t uid, char out[LOGIN_MAX + 1])
 {
-    const struct passwd *pw = getpwuid(uid);
-
-    snprintf(out, 33, "%s", pw != NULL ? pw->pw_name : "");
-    if (pw == NULL)
-        snprintf(out, 33, "%lu", (unsigned long)uid);
+    if (login_name(uid, out) == LOGIN_TROUBLE)
+        return false;
     for (char *p = out; *p != '\0'; p++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p))
             *p = '_';
+    return true;
 }
 
 /* The whole of an open file; it may shrink or grow while we read, never past what is allowed. */
-static bool read_file(int fd, uint64_t max, struct buf *out, char *reason, size_t size)
+static bool read_file(int fd, uint64_t max, struct buf *out, struct job *j)
 {
     for (;;) {
         if (out->len > max) {
-            snprintf(reason, size, "it grew beyond MAXSIZE while it was read");
+            snprintf(j->reason, sizeof(j->reason), "it grew beyond MAXSIZE while it was read");
             return false;
         }
         if (!buf_reserve(out, 65536)) {
-            snprintf(reason, size, "memory is short for a file of this size");
+            j->later = true;
             return false;
         }
         ssize_t n = read(fd, out->data + out->len, out->cap - out->len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            snprintf(reason, size, "it cannot be read: %s", strerror(errno));
+            snprintf(j->reason, sizeof(j->reason), "it cannot be read: %s", strerror(errno));
             return false;
         }
         if (n == 0)
@@ -113,6 +113,8 @@ static void convert_params(const struct intake *in, const struct job *j, const c
         .wall = clock_wall(),
     };
     p->offset = clock_offset(p->wall);
+    if (getrandom(&p->unique, sizeof(p->unique), 0) != (ssize_t)sizeof(p->unique))
+        p->unique = (uint64_t)clock_steady_ms();
     charset_find(span_of(site->codepage), &p->page); /* checked when the configuration was read */
 }
 
@@ -148,7 +150,7 @@ static void convert_all(struct intake *in, struct job *j, struct span file)
     while ((r = convert_next(&c, &m, &d)) == CONVERT_MAIL) {
         struct mail *grown = reallocarray(j->mail, j->mails + 1, sizeof(*grown));
         if (grown == NULL) {
-            diag_set(&d, 0, 0, "memory is short");
+            diag_memory(&d);
             r = CONVERT_BAD;
             break;
         }
@@ -159,6 +161,9 @@ static void convert_all(struct intake *in, struct job *j, struct span file)
     mail_free(&m);
     convert_close(&c);
     if (r != CONVERT_BAD)
+        return;
+    j->later = d.memory;
+    if (d.memory)
         return;
     if (d.line > 0)
         snprintf(j->reason, sizeof(j->reason), "record %zu, column %zu: %s", d.line, d.column,
@@ -176,7 +181,20 @@ static bool same_file(const struct batch *b, const struct job *j, const struct s
            now.st_dev == st->st_dev;
 }
 
-static bool name_job(const struct intake *in, struct job *j)
+/* Numbers for dropped files are taken from the counter in blocks: one lock for many files. */
+static unsigned next_number(struct intake *in)
+{
+    if (in->numbers == 0) {
+        in->number = spool_job_numbers(&in->spool, NUMBERS);
+        in->numbers = in->number == 0 ? 0 : NUMBERS;
+    }
+    if (in->numbers == 0)
+        return 0;
+    in->numbers--;
+    return (in->number++ - 1) % 99999 + 1;
+}
+
+static bool name_job(struct intake *in, struct job *j)
 {
     struct spool_name parts;
 
@@ -184,7 +202,7 @@ static bool name_job(const struct intake *in, struct job *j)
     snprintf(j->job, sizeof(j->job), "%s", parts.job[0] != '\0' ? parts.job : "DROPPED");
     snprintf(j->id, sizeof(j->id), "%s", parts.id);
     if (parts.id[0] == '\0') {
-        unsigned number = spool_job_number(&in->spool);
+        unsigned number = next_number(in);
         if (number == 0)
             return false;
         snprintf(j->id, sizeof(j->id), "JOB%05u", number % 100000);
@@ -236,17 +254,19 @@ static bool check_seal(int fd, struct span file, struct job *j)
     if (!seal_there(fd))
         return true;
     seal_add(&seal, file);
-    if (seal_check(&seal, fd) != SEAL_BROKEN)
-        return true;
-    snprintf(j->reason, sizeof(j->reason), SEAL_REASON);
-    return false;
+    enum seal_state state = seal_check(&seal, fd);
+    j->later = state == SEAL_TROUBLE;
+    if (state == SEAL_BROKEN)
+        snprintf(j->reason, sizeof(j->reason), SEAL_REASON);
+    return state != SEAL_BROKEN && !j->later;
 }
 
-static void fill_job(struct batch *b, struct job *j, int fd, const struct stat *st)
+/* False: not now, for want of memory. */
+static bool fill_job(struct batch *b, struct job *j, int fd, const struct stat *st)
 {
     struct buf file = {0};
 
-    if (read_file(fd, b->in->program->site->maxsize, &file, j->reason, sizeof(j->reason)) &&
+    if (read_file(fd, b->in->program->site->maxsize, &file, j) &&
         check_seal(fd, BUF_SPAN(&file), j))
         convert_all(b->in, j, BUF_SPAN(&file));
     if (j->reason[0] == '\0')
@@ -254,6 +274,35 @@ static void fill_job(struct batch *b, struct job *j, int fd, const struct stat *
     for (size_t i = 0; i < j->mails; i++)
         b->octets += j->mail[i].text.len;
     buf_free(&file);
+    return !j->later;
+}
+
+/* What was claimed goes back, to be looked at afresh. What stayed in the unit would be used up by
+ * its commit, so then all of it goes back. */
+static void give_back(struct batch *b, const struct job *j)
+{
+    if (unit_unclaim(&b->unit, j->as, j->name) == 0)
+        return;
+    trouble(b->in, j->name, strerror(errno));
+    b->undo = true;
+}
+
+/* A file that could not be claimed. A stranger's directory cannot be moved by us: that is told
+ * once, and is no trouble. */
+static enum intake_result refused(struct intake *in, const char *name,
+                                  const struct ready_rules *rules, const struct stat *st)
+{
+    int error = errno;
+
+    if (error == ENOENT)
+        return INTAKE_IDLE;
+    if ((error == EACCES || error == EPERM) && S_ISDIR(st->st_mode)) {
+        if (ready_tell(&in->watches, rules, st))
+            trouble(in, name, "it is somebody's directory, which cannot be moved away: remove it");
+        return INTAKE_IDLE;
+    }
+    trouble(in, name, strerror(error));
+    return INTAKE_TROUBLE;
 }
 
 /* Gathers one file into the batch. */
@@ -271,21 +320,17 @@ static enum intake_result gather(struct batch *b, const char *name, const struct
     struct job *j = new_job(b, name);
     enum intake_result result = INTAKE_TROUBLE;
     if (j == NULL || !begin(b) || !name_job(in, j) || unit_claim(&b->unit, j->name, j->as) < 0) {
-        if (errno == ENOENT)
-            result = INTAKE_IDLE;
-        else
-            trouble(in, name, strerror(errno));
+        result = refused(in, name, rules, &st);
     } else if (r == READY && !same_file(b, j, &st)) {
-        /* Whatever it is now, it is looked at afresh. */
-        if (unit_unclaim(&b->unit, j->as, j->name) < 0)
-            trouble(in, name, strerror(errno));
+        give_back(b, j);
+    } else if (!owner_name(st.st_uid, j->owner) || (r == READY && !fill_job(b, j, fd, &st))) {
+        trouble(in, name, strerror(j->later ? ENOMEM : errno));
+        give_back(b, j);
+        free_job(j);
     } else {
-        owner_name(st.st_uid, j->owner);
-        b->jobs++;
-        if (r == READY)
-            fill_job(b, j, fd, &st);
-        else
+        if (r != READY)
             snprintf(j->reason, sizeof(j->reason), "%s", reason);
+        b->jobs++;
         result = INTAKE_WORKED;
     }
     if (fd >= 0)
@@ -307,22 +352,6 @@ static unsigned names_needed(const struct batch *b)
     return n;
 }
 
-static int put_file(struct unit *u, enum unit_part part, const char *name, struct span head,
-                    struct span text)
-{
-    int fd = unit_create(u, part, name);
-
-    if (fd < 0)
-        return -1;
-    if (durable_write(fd, head.p, head.n) < 0 || durable_write(fd, text.p, text.n) < 0) {
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        return -1;
-    }
-    return unit_done(u, fd);
-}
-
 /* One data set for each recipient. */
 static int stage_mail(struct batch *b, const struct mail *m, uint64_t *stamp)
 {
@@ -340,7 +369,7 @@ static int stage_mail(struct batch *b, const struct mail *m, uint64_t *stamp)
             break;
         }
         *stamp = dsname_next(*stamp);
-        result = put_file(&b->unit, UNIT_MAIL, name, BUF_SPAN(&head), BUF_SPAN(&m->text));
+        result = unit_put(&b->unit, UNIT_MAIL, name, BUF_SPAN(&head), BUF_SPAN(&m->text));
     }
     int saved = errno;
     buf_free(&head);
@@ -348,46 +377,26 @@ static int stage_mail(struct batch *b, const struct mail *m, uint64_t *stamp)
     return result;
 }
 
-/* The reason beside the held file, and the notice to its owner. */
 static int stage_held(struct batch *b, const struct job *j, uint64_t *stamp)
 {
-    const struct site *site = b->in->program->site;
-    char reason[NAME_MAX + sizeof(UNIT_REASON)], id[DSNAME_MAX + 1], subject[80];
-    struct buf text = {0}, words = {0};
-    struct user user;
-    bool known =
-        notice_find(b->in->program->users, span_of(j->owner), (struct span){NULL, 0}, &user);
-    struct notice n = {
-        .site = site, .subject = subject, .id = id, .program = "SPOOL#4", .wall = clock_wall()};
+    char id[DSNAME_MAX + 1], subject[80], advice[120];
+    struct hold h = {.program = b->in->program,
+                     .by = "SPOOL#4",
+                     .part = UNIT_HOLD,
+                     .as = j->as,
+                     .owner = j->owner,
+                     .id = id,
+                     .subject = subject,
+                     .reason = j->reason,
+                     .advice = advice};
 
-    n.offset = clock_offset(n.wall);
     snprintf(subject, sizeof(subject), "Mail of job %s %s is held", j->job, j->id);
-    snprintf(reason, sizeof(reason), "%.240s" UNIT_REASON, j->as);
-    buf_printf(&words, "The mail file %s of user %s was not sent.\n\nReason: %s\n\n", j->name,
-               j->owner, j->reason);
-    buf_printf(
-        &words,
-        "It lies unchanged in jes/HOLD as %s.\nWhen it is corrected, put it into jes/%s again.\n",
-        j->as, site->remote);
-    if (!dsname_format(SPAN("SPOOL4"), *stamp, id) ||
-        !notice_user(site, known ? &user : NULL, &n.to) || !notice_begin(&text, &n) ||
-        !buf_adds(&text, "Content-Type: text/plain; charset=US-ASCII\n\n") ||
-        !buf_addsafe(&text, BUF_SPAN(&words)) || words.failed) {
-        buf_free(&text);
-        buf_free(&words);
-        errno = ENOMEM;
+    snprintf(advice, sizeof(advice), "When it is corrected, put it into jes/%s again.",
+             b->in->program->site->remote);
+    if (!dsname_format(SPAN("SPOOL4"), *stamp, id))
         return -1;
-    }
     *stamp = dsname_next(*stamp);
-    int result = put_file(&b->unit, UNIT_HOLD, reason, BUF_SPAN(&words), (struct span){NULL, 0});
-    if (result == 0)
-        result = put_file(&b->unit, site->postoffice != NULL ? UNIT_POST : UNIT_PRT, id,
-                          BUF_SPAN(&text), (struct span){NULL, 0});
-    int saved = errno;
-    buf_free(&text);
-    buf_free(&words);
-    errno = saved;
-    return result;
+    return hold_stage(&b->unit, &h);
 }
 
 static int stage(struct batch *b)
@@ -430,10 +439,10 @@ static enum intake_result settle(struct batch *b)
 
     if (!b->begun)
         return INTAKE_IDLE;
-    if (b->jobs == 0 || stage(b) < 0) {
-        if (b->jobs > 0)
+    if (b->jobs == 0 || b->undo || stage(b) < 0) {
+        if (b->jobs > 0 && !b->undo)
             trouble(b->in, b->job[0].name, strerror(errno));
-        bool idle = b->jobs == 0;
+        bool idle = b->jobs == 0 && !b->undo;
         batch_clear(b);
         if (unit_rollback(&b->unit) < 0) {
             MSG(log, T01SM024E, "SPOOL#4", strerror(errno));
@@ -457,46 +466,57 @@ static enum intake_result worse(enum intake_result a, enum intake_result b)
     return a > b ? a : b;
 }
 
-/* One way through the queue with batches of at most `files`. */
-static enum intake_result sweep_queue(struct intake *in, size_t files)
+struct sweep {
+    struct batch batch;
+    struct ready_rules rules;
+    size_t files; /* at most in one batch */
+    bool one;     /* one full batch, then back to the loop: signals want to be heard */
+    enum intake_result result;
+};
+
+static int sweep_entry(void *arg, const char *name)
+{
+    struct sweep *s = arg;
+
+    if (!spool_name_visible(name))
+        return 0;
+    if (gather(&s->batch, name, &s->rules) == INTAKE_TROUBLE)
+        s->result = worse(s->result, INTAKE_TROUBLE);
+    if (s->batch.jobs < s->files && s->batch.octets < BATCH_OCTETS)
+        return 0;
+    s->result = worse(s->result, settle(&s->batch));
+    return s->one || s->result == INTAKE_IN_DOUBT;
+}
+
+/* One way through the queue. */
+static enum intake_result sweep_queue(struct intake *in, size_t files, bool one)
 {
     const struct site *site = in->program->site;
-    struct ready_rules rules = {(int64_t)site->quiet * 1000, clock_steady_ms(), site->maxsize};
-    int copy = openat(in->spool.queue[QUEUE_REMOTE], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *list = copy < 0 ? NULL : fdopendir(copy);
-    enum intake_result result = INTAKE_IDLE;
-    struct batch b = {.in = in};
-    const struct dirent *entry;
+    struct sweep s = {
+        .batch = {.in = in},
+        .rules = {(int64_t)site->quiet * 1000, clock_steady_ms(), clock_wall(), site->maxsize},
+        .files = files,
+        .one = one,
+        .result = INTAKE_IDLE};
 
-    if (list == NULL) {
+    if (durable_each(in->spool.queue[QUEUE_REMOTE], sweep_entry, &s) < 0) {
         trouble(in, site->remote, strerror(errno));
-        if (copy >= 0)
-            close(copy);
-        return INTAKE_TROUBLE;
+        s.result = worse(s.result, INTAKE_TROUBLE);
     }
-    while (result != INTAKE_IN_DOUBT && (entry = readdir(list)) != NULL) {
-        if (!spool_name_visible(entry->d_name))
-            continue;
-        if (gather(&b, entry->d_name, &rules) == INTAKE_TROUBLE)
-            result = worse(result, INTAKE_TROUBLE);
-        if (b.jobs >= files || b.octets >= BATCH_OCTETS)
-            result = worse(result, settle(&b));
-    }
-    if (result != INTAKE_IN_DOUBT)
-        result = worse(result, settle(&b));
-    closedir(list);
-    batch_clear(&b);
-    free(b.job);
-    return result;
+    if (s.result != INTAKE_IN_DOUBT)
+        s.result = worse(s.result, settle(&s.batch));
+    batch_clear(&s.batch);
+    free(s.batch.job);
+    return s.result;
 }
 
 enum intake_result intake_pass(struct intake *in)
 {
-    enum intake_result result = sweep_queue(in, BATCH_FILES);
+    enum intake_result result = sweep_queue(in, BATCH_FILES, true);
 
     if (result == INTAKE_TROUBLE)
-        result = sweep_queue(in, 1);
-    ready_prune(&in->watches);
+        result = sweep_queue(in, 1, false);
+    ready_prune(&in->watches, clock_steady_ms());
     return result;
 }
 

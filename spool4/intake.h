@@ -10,7 +10,8 @@ struct intake {
     const struct program *program;
     struct spool spool;
     struct watch_list watches;
-    unsigned units; /* begun by this process: names of units */
+    unsigned units;           /* begun by this process: names of units */
+    unsigned number, numbers; /* job numbers: the next, and how many are left */
 };
 
 enum intake_result {
@@ -20,7 +21,7 @@ enum intake_result {
     INTAKE_IN_DOUBT /* a commit may or may not be durable: the program must end */
 };
 
-/* One pass over the queue. */
+/* One pass over the queue, or one full batch of it. */
 enum intake_result intake_pass(struct intake *in);
 void intake_close(struct intake *in);
 

@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/dataset.h"
 #include "lib/loop.h"
 #include "lib/unit.h"
@@ -22,7 +23,10 @@ struct spool4 {
     struct loop_event *timer;
     int notify;
     int status;
+    int64_t trouble_ms, not_before_ms; /* after trouble: the pause, and when it ends */
 };
+
+enum { TROUBLE_MS = 1000 /* the first pause; it doubles up to POLL */ };
 
 /* What a start does before it takes work: recovery, leftovers, names. */
 static bool recover(struct spool4 *s)
@@ -44,24 +48,40 @@ static bool recover(struct spool4 *s)
 static void run_pass(void *arg)
 {
     struct spool4 *s = arg;
+    int64_t poll_ms = (int64_t)s->program.site->poll * 1000, wait = poll_ms;
 
-    if (intake_pass(&s->intake) == INTAKE_IN_DOUBT) {
+    switch (intake_pass(&s->intake)) {
+    case INTAKE_IN_DOUBT:
         s->status = EX_IOERR;
         loop_stop(s->loop);
         return;
+    case INTAKE_TROUBLE:
+        /* Files that went back raise events: they must not make the next pass come at once. */
+        wait = s->trouble_ms == 0 ? TROUBLE_MS : s->trouble_ms * 2;
+        s->trouble_ms = wait < poll_ms ? wait : poll_ms;
+        wait = s->trouble_ms;
+        s->not_before_ms = clock_steady_ms() + wait;
+        break;
+    case INTAKE_WORKED:
+        wait = 0;
+        /* fall through */
+    case INTAKE_IDLE:
+        s->trouble_ms = s->not_before_ms = 0;
+        break;
     }
     /* Files that came during the pass have raised an event of their own; the rest is the poll's. */
-    loop_timer_set(s->timer, (int64_t)s->program.site->poll * 1000);
+    loop_timer_set(s->timer, wait);
 }
 
 static void on_notify(void *arg)
 {
     struct spool4 *s = arg;
+    int64_t wait = s->not_before_ms - clock_steady_ms();
     char events[8192];
 
     while (read(s->notify, events, sizeof(events)) > 0)
         ;
-    loop_timer_set(s->timer, 0);
+    loop_timer_set(s->timer, wait > 0 ? wait : 0);
 }
 
 static void on_stop(void *arg)
@@ -88,7 +108,8 @@ static void watch_queue(struct spool4 *s)
     if (s->notify < 0)
         return;
     snprintf(link, sizeof(link), "/proc/self/fd/%d", s->intake.spool.queue[QUEUE_REMOTE]);
-    if (inotify_add_watch(s->notify, link, IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB) < 0)
+    if (inotify_add_watch(s->notify, link, IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB) <
+        0)
         MSG(&s->program.log, T01SM032W, spool_queue_name(s->program.site, QUEUE_REMOTE, path),
             "inotify is not to be had; polling");
 }
@@ -148,7 +169,9 @@ static int work(struct spool4 *s)
 
 int spool4_main(int argc, char **argv)
 {
-    struct spool4 s = {.program = {.name = "spool4", .synopsis = ""}, .notify = -1};
+    struct spool4 s = {
+        .program = {.name = "spool4", .synopsis = "", .service = "SPOOL#4", .leases = true},
+        .notify = -1};
 
     int status = program_start(&s.program, argc, argv, true);
     if (status < 0) {

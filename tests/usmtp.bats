@@ -410,3 +410,69 @@ misbehaves() {
   assert_line --regexp '^Received: by mail.example.org \(SPOOL#4'
   stop_postfix
 }
+
+@test "SIGTERM while the host thinks about the text: the mail is sent once, not twice" {
+  play $'-> 220 x\n<* \n-> 250 x\n<* \n-> 250 ok\n<* \n-> 250 ok\n<* \n-> 354 go\n<.\nsleep 1000\n-> 250 accepted\ntimeout 3000\n<* \n-> 221 x'
+  start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
+  wait_until 5 grep -q READY "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  queue_mail
+  sleep 0.6
+  stop_server usmtp
+  assert_file_contains "$BATS_TEST_TMPDIR/servers/usmtp.log" 'status=sent (250 accepted'
+  assert_equal "$(waiting)" 0
+}
+
+@test "SIGTERM before the text: the mail stays, and no try is counted" {
+  play $'-> 220 x\n<* \n-> 250 x\n<* \ntimeout 5000\nexpect-close'
+  start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
+  wait_until 5 grep -q READY "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  queue_mail
+  sleep 0.6
+  stop_server usmtp
+  refute grep -q 'status=' "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  assert_equal "$(waiting)" 1
+}
+
+@test "a host that takes one connection at a time is not stormed" {
+  play $'-> 220 x\n<* \n-> 250 x\n<* \n-> 250 ok\n<* \n-> 250 ok\n<* \n-> 354 go\n<.\nsleep 1500\n-> 250 ok\ntimeout 9000\n<* \n-> 421 enough' $'-> 421 only one'
+  queue_mail {a,b,c,d,e,f,g,h,i,j,k,l}@far.example
+  run timeout 10 "$BUILD/usmtp" -C "$MEMBER" --once --log stderr --trace
+  [ "$(grep -c '421 only one' <<<"$output")" -lt 8 ]
+}
+
+@test "a greeting that drips is bounded too" {
+  queue_mail
+  play $'timeout 20000\ndrip 400 220-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'
+  run timeout 10 "$BUILD/usmtp" -C "$MEMBER" --once --log stderr
+  assert_success
+  assert_output --partial 'T01SM042I'
+}
+
+@test "PATH cannot change while it runs: no mail is sent twice" {
+  sink
+  start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
+  wait_until 5 grep -q READY "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  sed -i 's/PATH(OUT)/PATH(NEW)/' "$MEMBER"
+  kill -HUP "$(server_pid usmtp)"
+  wait_until 5 grep -q 'needs a new start' "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  sed -i 's/PATH(NEW)/PATH(OUT)/' "$MEMBER"
+  queue_mail
+  wait_until 3 sh -c "[ -z \"\$(find '$SPOOL/mail' -name 'OUT*')\" ]"
+}
+
+@test "a user's own data set that a host refuses: one notice, though usmtp is another user" {
+  [ "$(id -u)" -eq 0 ] || skip 'needs root to be two users'
+  sink --refuse-rcpt 'someone=550'
+  sed -i 's/LOGIN(no-such-user)/LOGIN(daemon)/; ' "$SITE/USERTBL"
+  sed -i 's/REMOTE(RMT21)/REMOTE(RMT21) QUIET(1S) POLL(1S)/' "$MEMBER"
+  open_site
+  chown -R nobody "$SPOOL"
+  printf 'X-From: ABaker@mail.example.org\nX-To: someone@far.example\n\nx\n' >"$SPOOL/mail/.m"
+  chown daemon "$SPOOL/mail/.m"
+  chmod 644 "$SPOOL/mail/.m"
+  mv "$SPOOL/mail/.m" "$SPOOL/mail/OUT.D26001.T0000000.N0001"
+  start_server usmtp setpriv --reuid=nobody --regid=nogroup --clear-groups "$BUILD/usmtp" -C "$MEMBER" --log stderr
+  wait_until 15 sh -c "[ -n \"\$(find '$SPOOL/jes/POST' -name 'USMTP*')\" ]"
+  assert_equal "$(notices | wc -l)" 1
+  assert_equal "$(grep -c 'status=bounced' "$BATS_TEST_TMPDIR/servers/usmtp.log")" 1
+}

@@ -95,7 +95,8 @@ bool checkpoint_format(struct buf *out, const struct checkpoint_line *l)
         buf_adds(out, "KEPT ");
         buf_addspan(out, l->name);
         buf_printf(out, " %" PRId64 " %" PRId64 " %" PRIu64 " ", l->first, l->due, l->tries);
-        buf_addspan(out, l->to);
+        for (size_t i = 0; i < l->to.n; i++) /* a quoted local part may hold a blank */
+            buf_addc(out, l->to.p[i] == ' ' ? '_' : l->to.p[i]);
         buf_addc(out, ' ');
         buf_addspan(out, l->status);
         break;
@@ -143,15 +144,17 @@ for_lines(int fd, bool (*each)(void *arg, struct span line, uint64_t offset, uin
 }
 
 struct load {
+    uint64_t lines;
     void (*each)(void *arg, const struct checkpoint_line *l, uint64_t offset, uint64_t number);
     void *arg;
 };
 
 static bool load_line(void *arg, struct span line, uint64_t offset, uint64_t number)
 {
-    const struct load *load = arg;
+    struct load *load = arg;
     struct checkpoint_line l;
 
+    load->lines = number;
     checkpoint_parse(line, &l);
     load->each(load->arg, &l, offset, number);
     return true;
@@ -162,7 +165,7 @@ int checkpoint_open(struct checkpoint *c, int work,
                                  uint64_t number),
                     void *arg)
 {
-    struct load load = {each, arg};
+    struct load load = {0, each, arg};
 
     *c = (struct checkpoint){.dir = work};
     c->fd = openat(work, CHECKPOINT_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -177,7 +180,14 @@ int checkpoint_open(struct checkpoint *c, int work,
         return -1;
     }
     c->end = c->floor = (uint64_t)end;
+    c->lines = load.lines;
     return 0;
+}
+
+void checkpoint_wanted(struct checkpoint *c, uint64_t lines)
+{
+    if (c->lines > lines)
+        c->floor = c->end / c->lines * lines;
 }
 
 uint64_t checkpoint_append(struct checkpoint *c, const struct checkpoint_line *l)

@@ -35,7 +35,8 @@ bool checkpoint_format(struct buf *out, const struct checkpoint_line *l);
 struct checkpoint {
     int dir, fd;
     uint64_t end;       /* octets in the file */
-    uint64_t floor;     /* its size when it was last written anew */
+    uint64_t floor;     /* its size when it was last written anew, as far as is known */
+    uint64_t lines;     /* read when it was opened */
     struct buf pending; /* not yet in the file */
 };
 
@@ -44,6 +45,8 @@ int checkpoint_open(struct checkpoint *c, int work,
                     void (*each)(void *arg, const struct checkpoint_line *l, uint64_t offset,
                                  uint64_t number),
                     void *arg);
+/* After the start: so many of the lines are still wanted. */
+void checkpoint_wanted(struct checkpoint *c, uint64_t lines);
 /* Appends; the result is the line's offset. It reaches the file with checkpoint_flush(). */
 uint64_t checkpoint_append(struct checkpoint *c, const struct checkpoint_line *l);
 /* -1 with errno: the lines stay pending and are tried again at the next call. */

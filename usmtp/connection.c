@@ -70,7 +70,8 @@ static void pass_verdict(struct connection *c)
     c->events->verdict(c->owner, c, &v);
 }
 
-/* Also bounds a whole attempt: a host that drips its replies gets no more time by it. */
+/* Set on entering a state, not for every octet: a host that drips its replies gains nothing by it.
+ * What is between two mails is bounded as a whole, as an attempt is. */
 static void set_deadline(struct connection *c)
 {
     int64_t ms = (int64_t)session_timeout(&c->session, &c->program->site->timeout) * 1000;
@@ -78,9 +79,17 @@ static void set_deadline(struct connection *c)
 
     if (c->idle)
         ms = IDLE_MS;
-    else if (c->mail_open && left < ms)
+    else if (left < ms)
         ms = left > 0 ? left : 1;
     wire_deadline(c->wire, ms);
+    c->timed_state = c->session.state;
+    c->timed_mails = c->mails;
+    c->timed_idle = c->idle;
+}
+
+static void start_attempt(struct connection *c)
+{
+    c->attempt_ends_ms = clock_steady_ms() + (int64_t)c->program->site->timeout.attempt * 1000;
 }
 
 static void lost_mail(struct connection *c, const char *status, const char *why)
@@ -149,7 +158,7 @@ static void offer_mail(struct connection *c, struct buf *out)
         c->idle = false;
         c->mails++;
         c->mail_open = true;
-        c->attempt_ends_ms = clock_steady_ms() + (int64_t)c->program->site->timeout.attempt * 1000;
+        start_attempt(c);
         m = (struct session_mail){
             .from = c->mail.from,
             .to = c->mail.to,
@@ -218,7 +227,9 @@ static void run(struct connection *c, struct span octets)
             finish(c);
         return;
     }
-    set_deadline(c);
+    if (c->session.state != c->timed_state || c->mails != c->timed_mails ||
+        c->idle != c->timed_idle)
+        set_deadline(c);
 }
 
 static void on_received(void *arg, struct span octets)
@@ -232,13 +243,17 @@ static void on_ready(void *arg)
     struct buf out = {0};
 
     if (c->session.state != SESSION_TEXT || c->text == NULL) {
-        set_deadline(c); /* just connected, or a command is out */
+        if (!c->connected) { /* now the greeting's time begins */
+            c->connected = true;
+            set_deadline(c);
+        }
         return;
     }
     send_text(c, &out);
     if (out.len > 0)
         wire_send(c->wire, BUF_SPAN(&out));
     buf_free(&out);
+    set_deadline(c); /* a block is out: the next has its own time */
     run(c, (struct span){"", 0});
 }
 
@@ -292,6 +307,8 @@ static bool next_address(struct connection *c)
         c->wire = wire_connect(c->loop, &a->any, length, &wire_events, c);
         if (c->wire != NULL) {
             c->host_verdict.kind = VERDICT_NONE;
+            c->connected = false;
+            start_attempt(c);
             wire_deadline(c->wire, (int64_t)c->program->site->timeout.connect * 1000);
             return true;
         }
@@ -329,6 +346,11 @@ void connection_wake(struct connection *c)
 {
     if (c->idle)
         run(c, (struct span){"", 0});
+}
+
+bool connection_committed(const struct connection *c)
+{
+    return c->session.state == SESSION_TEXT || c->session.state == SESSION_TERM;
 }
 
 void connection_stop(struct connection *c, const char *why)

@@ -40,7 +40,11 @@ struct connection {
     struct mailfile mail;
     struct text *text; /* while the text is sent */
     bool mail_open, text_done;
+    bool connected;
     int64_t attempt_ends_ms;
+    enum session_state timed_state; /* what the running deadline was set for */
+    unsigned timed_mails;
+    bool timed_idle;
     enum session_state last_state;
     struct verdict host_verdict;
 };
@@ -53,6 +57,8 @@ struct connection *connection_start(struct loop *l, const struct program *progra
                                     const struct connection_owner *events, void *owner);
 /* An idle connection: there is mail now. */
 void connection_wake(struct connection *c);
+/* Is the text on its way? To end it now could mean that the mail is sent twice. */
+bool connection_committed(const struct connection *c);
 /* Ends it at once; a mail in hand gets its verdict, then `closed` is called. */
 void connection_stop(struct connection *c, const char *why);
 

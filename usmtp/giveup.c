@@ -2,14 +2,18 @@
 #include "usmtp/giveup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/dataset.h"
+#include "lib/hold.h"
+#include "lib/login.h"
 #include "lib/unit.h"
 #include "usmtp/mailfile.h"
 #include "usmtp/report.h"
@@ -95,35 +99,40 @@ static int write_notice(int fd, struct mailfile *m, const struct report *r)
     return result;
 }
 
-static int stage_file(struct unit *u, enum unit_part part, const char *name, struct span text)
-{
-    int fd = unit_create(u, part, name);
-
-    if (fd < 0)
-        return -1;
-    if (durable_write(fd, text.p, text.n) < 0) {
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        return -1;
-    }
-    return unit_done(u, fd);
-}
-
-/* Kept with its reason: in HOLD where somebody can mend it, in DEAD where nobody can be told. */
-static int stage_kept(struct unit *u, const struct giveup_item *i, const char *as,
+/* Kept with its reason, and its owner told: in HOLD what somebody can mend, in DEAD a notice that
+ * nobody can be sent. */
+static int stage_kept(struct giveup *g, struct unit *u, const struct giveup_item *i, const char *as,
                       enum unit_part part)
 {
-    char name[NAME_MAX + 1 + sizeof(UNIT_REASON)];
-    struct buf text = {0};
+    char id[DSNAME_MAX + 1], owner[LOGIN_MAX + 1];
+    struct hold h = {.program = g->program,
+                     .by = "USMTP",
+                     .part = part,
+                     .as = as,
+                     .id = id,
+                     .subject = "A mail data set of yours is held",
+                     .reason = i->verdict.text,
+                     .advice = "When it is corrected, put it into mail/ again under its name."};
+    struct stat st;
+    uint64_t stamp;
 
-    snprintf(name, sizeof(name), "%s" UNIT_REASON, as);
-    buf_printf(&text, "%s was not sent.\n\nReason: ", i->name);
-    buf_addsafe(&text, span_of(i->verdict.text));
-    buf_addc(&text, '\n');
-    int result = text.failed ? -1 : stage_file(u, part, name, BUF_SPAN(&text));
-    buf_free(&text);
-    return result;
+    if (part == UNIT_HOLD && fstatat(u->in, as, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        if (login_name(st.st_uid, owner) == LOGIN_TROUBLE ||
+            dataset_names_take(g->spool, clock_wall(), 1, &stamp) < 0 ||
+            !dsname_format(SPAN("USMTP"), stamp, id))
+            return -1;
+        h.owner = owner;
+    }
+    return hold_stage(u, &h);
+}
+
+/* Is it an address of this system? Then its local part is a user of ours. */
+static bool ours(const struct site *site, const struct address *a)
+{
+    struct span domain = address_domain(a);
+
+    return span_eq_nocase(domain, span_of(site->host)) ||
+           (site->postoffice != NULL && span_eq_nocase(domain, span_of(site->postoffice)));
 }
 
 static void fill_report(const struct giveup *g, const struct giveup_item *i,
@@ -134,7 +143,8 @@ static void fill_report(const struct giveup *g, const struct giveup_item *i,
     struct user user;
 
     address_local_plain(&m->from, &local);
-    bool known = notice_find(g->program->users, (struct span){NULL, 0}, BUF_SPAN(&local), &user);
+    bool known = ours(site, &m->from) &&
+                 notice_find(g->program->users, (struct span){NULL, 0}, BUF_SPAN(&local), &user);
     buf_free(&local);
     *r = (struct report){
         .notice = {.site = site, .id = id, .program = "USMTP", .wall = clock_wall()},
@@ -145,7 +155,7 @@ static void fill_report(const struct giveup *g, const struct giveup_item *i,
         .host = i->host,
         .diagnostic = i->verdict.text,
         .remote = i->verdict.remote,
-        .expired = i->expired,
+        .expired = i->kind == GIVEUP_EXPIRED,
         .arrived = i->arrived,
     };
     r->notice.offset = clock_offset(r->notice.wall);
@@ -164,7 +174,7 @@ static int stage_notice(struct giveup *g, struct unit *u, const struct giveup_it
 
     if (address_is_null(&m->from)) {
         MSG(log, T01SM043E, i->name, "it is itself a notice");
-        return stage_kept(u, i, as, UNIT_DEAD);
+        return stage_kept(g, u, i, as, UNIT_DEAD);
     }
     if (dataset_names_take(g->spool, clock_wall(), 1, &stamp) < 0 ||
         !dsname_format(SPAN("USMTP"), stamp, id))
@@ -173,13 +183,7 @@ static int stage_notice(struct giveup *g, struct unit *u, const struct giveup_it
     int fd = unit_create(u, g->program->site->postoffice != NULL ? UNIT_POST : UNIT_PRT, id);
     if (fd < 0)
         return -1;
-    if (write_notice(fd, m, &r) < 0) {
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        return -1;
-    }
-    return unit_done(u, fd);
+    return write_notice(fd, m, &r) < 0 ? durable_drop(fd) : unit_done(u, fd);
 }
 
 /* Claims the item, and stages what becomes of it. Gone already: nothing is to be done. */
@@ -189,7 +193,7 @@ static int stage_item(struct giveup *g, struct unit *u, const struct giveup_item
     char reason[320], as[NAME_MAX + 1];
     struct mailfile m = {.fd = -1};
 
-    if (!i->hold) {
+    if (i->kind != GIVEUP_FAULTY) {
         enum mailfile_result r = mailfile_open(&m, g->program, g->spool->queue[QUEUE_MAIL], i->name,
                                                &none, MAILFILE_WHOLE, reason);
         ready_free(&none);
@@ -199,9 +203,9 @@ static int stage_item(struct giveup *g, struct unit *u, const struct giveup_item
     int result = unit_claim(u, i->name, as);
     if (result < 0) {
         result = errno == ENOENT ? 0 : -1;
-    } else if (i->hold) {
+    } else if (i->kind == GIVEUP_FAULTY) {
         MSG(&g->program->log, T01SM041W, i->name, i->verdict.text);
-        result = stage_kept(u, i, as, UNIT_HOLD);
+        result = stage_kept(g, u, i, as, UNIT_HOLD);
     } else {
         result = stage_notice(g, u, i, as, &m);
     }

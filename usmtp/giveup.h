@@ -8,11 +8,16 @@
 
 enum { GIVEUP_BATCH = 64 };
 
+enum giveup_kind {
+    GIVEUP_REFUSED, /* its sender is told */
+    GIVEUP_EXPIRED, /* the same: it waited too long */
+    GIVEUP_FAULTY   /* to jes/HOLD: its owner is told */
+};
+
 struct giveup_item {
     char name[256]; /* of the file in mail/ */
     uint64_t stamp; /* 0: its name is no data set name */
-    bool hold;      /* it is faulty: to jes/HOLD, nobody is told but the operator and its owner */
-    bool expired;
+    enum giveup_kind kind;
     struct verdict verdict; /* text: for hold, the reason */
     char host[128];         /* that said so; may be empty */
     int64_t arrived;        /* wall clock, as far as it is known */

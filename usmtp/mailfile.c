@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/durable.h"
+#include "lib/login.h"
 #include "lib/seal.h"
 
 enum {
@@ -38,8 +38,8 @@ static bool read_head(struct mailfile *m, size_t octets)
     return true;
 }
 
-/* False: *reason is filled. */
-static bool take_envelope(struct mailfile *m, char reason[320])
+/* BAD: *reason is filled. */
+static enum mailfile_result take_envelope(struct mailfile *m, char reason[320])
 {
     struct span rest = {m->head.data,
                         m->head.len < ENVELOPE_OCTETS ? m->head.len : ENVELOPE_OCTETS};
@@ -69,24 +69,28 @@ static bool take_envelope(struct mailfile *m, char reason[320])
         snprintf(reason, 320, "line %zu: %s", number, d.text);
     }
     envelope_free(&e);
-    return good;
+    if (d.memory)
+        errno = ENOMEM;
+    return good ? MAILFILE_OPEN : d.memory ? MAILFILE_TROUBLE : MAILFILE_BAD;
 }
 
 /* May the owner of the file send as its X-From? */
-static bool authorised(const struct mailfile *m, const struct program *p, uid_t uid,
-                       char reason[320])
+static enum mailfile_result authorised(const struct mailfile *m, const struct program *p, uid_t uid,
+                                       char reason[320])
 {
-    const struct passwd *pw;
+    char owner[LOGIN_MAX + 1];
 
     if (uid == 0 || uid == geteuid())
-        return true;
-    pw = getpwuid(uid);
-    if (pw != NULL &&
-        usertable_may_send(p->users, span_of(pw->pw_name), &m->from, span_of(p->site->host)))
-        return true;
-    snprintf(reason, 320, "X-From <%.100s> does not belong to the file's owner %.40s", m->from.text,
-             pw != NULL ? pw->pw_name : "(no login)");
-    return false;
+        return MAILFILE_OPEN;
+    enum login login = login_name(uid, owner);
+    if (login == LOGIN_TROUBLE)
+        return MAILFILE_TROUBLE;
+    if (login == LOGIN_KNOWN &&
+        usertable_may_send(p->users, span_of(owner), &m->from, span_of(p->site->host)))
+        return MAILFILE_OPEN;
+    snprintf(reason, 320, "X-From <%.100s> does not belong to the file's owner %s", m->from.text,
+             owner);
+    return MAILFILE_BAD;
 }
 
 /* Facts of the text, and the seal of the whole file, in one reading. */
@@ -124,7 +128,8 @@ static enum mailfile_result open_file(struct mailfile *m, const struct program *
                                       struct stat *st, char reason[320])
 {
     struct ready_rules rules = {whole ? READY_WHOLE : (int64_t)p->site->quiet * 1000,
-                                clock_steady_ms(), p->site->maxsize + ENVELOPE_OCTETS};
+                                clock_steady_ms(), clock_wall(),
+                                p->site->maxsize + ENVELOPE_OCTETS};
     const char *why = NULL;
 
     m->fd = durable_open(mail, name);
@@ -163,9 +168,9 @@ enum mailfile_result mailfile_open(struct mailfile *m, const struct program *p, 
     m->octets = (uint64_t)st.st_size;
     if (!read_head(m, m->octets < PIECE ? (size_t)m->octets : HEAD_FIRST))
         r = MAILFILE_TROUBLE;
-    else if (!take_envelope(m, reason) || !authorised(m, p, st.st_uid, reason))
-        r = MAILFILE_BAD;
-    else {
+    else if ((r = take_envelope(m, reason)) == MAILFILE_OPEN)
+        r = authorised(m, p, st.st_uid, reason);
+    if (r == MAILFILE_OPEN) {
         mailfile_rewind(m);
         if (flags & MAILFILE_SCAN)
             r = scan(m, reason);

@@ -92,7 +92,6 @@ uint32_t queue_add(struct queue *q, uint64_t stamp, int64_t first)
     q->entry[e] = (struct entry){.stamp = stamp,
                                  .first = first,
                                  .line = UINT64_MAX,
-                                 .destination = ENTRY_NONE,
                                  .next = ENTRY_NONE,
                                  .state = ENTRY_SENDING};
     q->slot[probe(q, stamp)] = e + 1;
@@ -158,18 +157,28 @@ static int64_t due_at(const struct queue *q, uint32_t position)
     return q->entry[q->heap[position]].due;
 }
 
-void queue_keep(struct queue *q, uint32_t e, int64_t due)
+/* Moves an entry from a free position of the heap towards the top, as far as its due time goes. */
+static void rise(struct queue *q, uint32_t i, uint32_t e)
 {
-    uint32_t i = q->kept++;
-
-    /* The heap has as many places as there are rows. */
-    q->entry[e].state = ENTRY_KEPT;
-    q->entry[e].due = due;
-    while (i > 0 && due_at(q, (i - 1) / 2) > due) {
+    while (i > 0 && due_at(q, (i - 1) / 2) > q->entry[e].due) {
         place(q, i, q->heap[(i - 1) / 2]);
         i = (i - 1) / 2;
     }
     place(q, i, e);
+}
+
+void queue_keep(struct queue *q, uint32_t e, int64_t due)
+{
+    /* The heap has as many places as there are rows. */
+    q->entry[e].state = ENTRY_KEPT;
+    q->entry[e].due = due;
+    rise(q, q->kept++, e);
+}
+
+void queue_hurry(struct queue *q, uint32_t e)
+{
+    q->entry[e].due = INT64_MIN;
+    rise(q, q->entry[e].heap, e);
 }
 
 static uint32_t pop(struct queue *q)

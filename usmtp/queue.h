@@ -10,18 +10,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { TRIES_MAX = 1000000 }; /* more are not counted */
+
 enum entry_state { ENTRY_FREE, ENTRY_FRESH, ENTRY_READY, ENTRY_SENDING, ENTRY_KEPT };
 
 #define ENTRY_NONE UINT32_MAX
 
 struct entry {
-    uint64_t stamp;       /* its name, dsname.h */
-    int64_t first;        /* when it was first seen */
-    int64_t due;          /* KEPT: when it is tried again */
-    uint64_t line;        /* offset of its last line in the checkpoint; UINT64_MAX: none */
-    uint32_t destination; /* index of the caller's; ENTRY_NONE: not known */
-    uint32_t next;        /* in a chain */
-    uint32_t heap;        /* KEPT: position in the heap */
+    uint64_t stamp; /* its name, dsname.h */
+    int64_t first;  /* when it was first seen */
+    int64_t due;    /* KEPT: when it is tried again */
+    uint64_t line;  /* offset of its last line in the checkpoint; UINT64_MAX: none */
+    uint32_t next;  /* in a chain */
+    uint32_t heap;  /* KEPT: position in the heap */
     uint32_t tries : 24;
     uint32_t state : 7; /* enum entry_state */
     uint32_t whole : 1; /* its writer said that it is: no need to find out */
@@ -59,6 +60,8 @@ void queue_append(struct queue *q, struct chain *c, uint32_t e, enum entry_state
 uint32_t queue_take(struct queue *q, struct chain *c);
 /* SENDING to KEPT, due at that time. */
 void queue_keep(struct queue *q, uint32_t e, int64_t due);
+/* KEPT: due at once. */
+void queue_hurry(struct queue *q, uint32_t e);
 /* An entry that is due at `now`, then SENDING; ENTRY_NONE when there is none. O(log n). */
 uint32_t queue_due(struct queue *q, int64_t now);
 /* When the next is due; INT64_MAX: none is kept. O(1). */

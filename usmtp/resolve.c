@@ -1,6 +1,7 @@
 /* See resolve.h. */
 #include "usmtp/resolve.h"
 
+#include <idn2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unbound.h>
@@ -13,10 +14,13 @@ struct resolver {
     struct ub_ctx *unbound;
     struct loop *loop;
     struct loop_event *readable;
+    struct resolve_query *first; /* of the questions under way */
 };
 
 /* One host: two questions at most, then one answer. */
 struct resolve_query {
+    struct resolver *resolver;
+    struct resolve_query *next, *before;
     struct loop_event *soon; /* literals answer from the loop as well */
     resolve_fn *fn;
     void *arg;
@@ -25,6 +29,18 @@ struct resolve_query {
     bool failed, no_name, cancelled;
     struct resolve_result result;
 };
+
+static void free_query(struct resolve_query *q)
+{
+    if (q->before != NULL)
+        q->before->next = q->next;
+    else if (q->resolver->first == q)
+        q->resolver->first = q->next;
+    if (q->next != NULL)
+        q->next->before = q->before;
+    loop_forget(q->soon);
+    free(q);
+}
 
 static void on_readable(void *arg)
 {
@@ -61,13 +77,9 @@ void resolver_free(struct resolver *r)
     loop_forget(r->readable);
     if (r->unbound != NULL)
         ub_ctx_delete(r->unbound);
+    while (r->first != NULL) /* nobody will answer them any more */
+        free_query(r->first);
     free(r);
-}
-
-static void free_query(struct resolve_query *q)
-{
-    loop_forget(q->soon);
-    free(q);
 }
 
 static void finish(struct resolve_query *q)
@@ -169,19 +181,30 @@ struct resolve_query *resolve_start(struct resolver *r, const char *host, unsign
 
     if (q == NULL)
         return NULL;
-    *q = (struct resolve_query){.fn = fn, .arg = arg, .port = port};
+    *q =
+        (struct resolve_query){.resolver = r, .next = r->first, .fn = fn, .arg = arg, .port = port};
+    if (r->first != NULL)
+        r->first->before = q;
+    r->first = q;
     q->soon = loop_timer(r->loop, on_soon, q);
     if (q->soon == NULL) {
         free_query(q);
         return NULL;
     }
     bool literal = take_literal(q, host);
+    char *ascii = NULL;
+    /* Letters beyond ASCII are asked for in their A-label form (RFC 5891). */
+    if (!literal && idn2_to_ascii_8z(host, &ascii, IDN2_NONTRANSITIONAL) != IDN2_OK) {
+        q->failed = literal = true;
+        ascii = NULL;
+    }
     for (size_t i = 0; !literal && i < 2; i++) {
-        if (ub_resolve_async(r->unbound, host, types[i], CLASS_IN, q, on_answer, NULL) == 0)
+        if (ub_resolve_async(r->unbound, ascii, types[i], CLASS_IN, q, on_answer, NULL) == 0)
             q->open++;
         else
             q->failed = true;
     }
+    idn2_free(ascii);
     if (q->open == 0)
         loop_timer_set(q->soon, 0);
     return q;

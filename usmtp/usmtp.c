@@ -2,7 +2,6 @@
  * is not to be had, each wake-up looks through the whole of mail/. */
 #include "usmtp/usmtp.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/dataset.h"
 #include "lib/offer.h"
 #include "lib/unit.h"
@@ -24,12 +24,16 @@ struct usmtp {
     struct spool spool;
     struct deliver deliver;
     struct loop *loop;
-    struct loop_event *poll, *once;
+    struct loop_event *poll, *once, *stop;
     int notify, fifo;
-    bool rescan; /* something in mail/ could not be taken in: look again at the next poll */
+    int64_t scanned_ms; /* steady clock */
 };
 
-enum { ONCE_MS = 20 /* how often --once looks whether all is done */ };
+enum {
+    ONCE_MS = 20,         /* how often --once looks whether all is done */
+    SCAN_MS = 15 * 60000, /* the whole of mail/ is looked through at least so often */
+    STOP_MS = 30000       /* how long mail that is on its way may take when we are to stop */
+};
 
 static void on_adopted(void *arg, const char *name)
 {
@@ -39,8 +43,9 @@ static void on_adopted(void *arg, const char *name)
 }
 
 /* A name in mail/: a user's offer, or a data set. */
-static void take_name(struct usmtp *u, const char *name)
+static int take_name(void *arg, const char *name)
 {
+    struct usmtp *u = arg;
     struct offer_taker taker = {.spool = &u->spool,
                                 .prefix = span_of(u->program.site->path),
                                 .log = &u->program.log,
@@ -50,26 +55,20 @@ static void take_name(struct usmtp *u, const char *name)
     if (!offer_is_done(name))
         deliver_name(&u->deliver, name, false);
     else if (offer_adopt(&taker, name) == OFFER_LATER)
-        u->rescan = true;
+        u->deliver.rescan = true;
+    return 0;
 }
 
 /* The whole of mail/. */
 static bool scan_mail(struct usmtp *u)
 {
-    int copy = openat(u->spool.queue[QUEUE_MAIL], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *list = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
-
-    if (list == NULL) {
-        if (copy >= 0)
-            close(copy);
-        MSG(&u->program.log, T01SM001I, "mail", strerror(errno), "TRIED AGAIN LATER");
-        return false;
-    }
-    while ((entry = readdir(list)) != NULL)
-        take_name(u, entry->d_name);
-    closedir(list);
-    return true;
+    u->deliver.rescan = false;
+    u->scanned_ms = clock_steady_ms();
+    if (durable_each(u->spool.queue[QUEUE_MAIL], take_name, u) == 0)
+        return true;
+    MSG(&u->program.log, T01SM001I, "mail", strerror(errno), "TRIED AGAIN LATER");
+    u->deliver.rescan = true;
+    return false;
 }
 
 static void take_events(struct usmtp *u, const char *events, size_t n)
@@ -80,6 +79,8 @@ static void take_events(struct usmtp *u, const char *events, size_t n)
         e = (const void *)(events + at);
         if (e->mask & IN_Q_OVERFLOW)
             scan_mail(u);
+        else if (e->len > 0 && e->mask & IN_CREATE)
+            deliver_created(&u->deliver, e->name);
         else if (e->len > 0)
             take_name(u, e->name);
     }
@@ -111,10 +112,8 @@ static void on_poll(void *arg)
 {
     struct usmtp *u = arg;
 
-    if (u->notify < 0 || u->rescan) {
-        u->rescan = false;
+    if (u->notify < 0 || u->deliver.rescan || clock_steady_ms() - u->scanned_ms > SCAN_MS)
         scan_mail(u);
-    }
     deliver_soon(&u->deliver);
     loop_timer_set(u->poll, (int64_t)u->program.site->poll * 1000);
 }
@@ -129,11 +128,20 @@ static void on_once(void *arg)
         loop_timer_set(u->once, ONCE_MS);
 }
 
-static void on_stop(void *arg)
+static void on_stop_late(void *arg)
 {
     struct usmtp *u = arg;
 
     loop_stop(u->loop);
+}
+
+/* What is between its text and the host's answer may end; the pump stops the loop then. */
+static void on_stop(void *arg)
+{
+    struct usmtp *u = arg;
+
+    deliver_quiesce(&u->deliver);
+    loop_timer_set(u->stop, STOP_MS);
 }
 
 static void on_reload(void *arg)
@@ -153,7 +161,7 @@ static int watch_mail(const struct usmtp *u)
     if (fd < 0)
         return -1;
     snprintf(link, sizeof(link), "/proc/self/fd/%d", u->spool.queue[QUEUE_MAIL]);
-    if (inotify_add_watch(fd, link, IN_CLOSE_WRITE | IN_MOVED_TO) < 0) {
+    if (inotify_add_watch(fd, link, IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO) < 0) {
         close(fd);
         return -1;
     }
@@ -192,7 +200,8 @@ static int serve(struct usmtp *u)
 
     u->poll = loop_timer(u->loop, on_poll, u);
     u->once = loop_timer(u->loop, on_once, u);
-    if (u->poll == NULL || u->once == NULL || !scan_mail(u))
+    u->stop = loop_timer(u->loop, on_stop_late, u);
+    if (u->poll == NULL || u->once == NULL || u->stop == NULL || !scan_mail(u))
         return EX_OSERR;
     deliver_scanned(&u->deliver);
     if (u->program.once)
@@ -206,6 +215,7 @@ static int serve(struct usmtp *u)
         loop_forget(events[i]);
     loop_forget(u->poll);
     loop_forget(u->once);
+    loop_forget(u->stop);
     report_waiting(u);
     return u->deliver.in_doubt ? EX_IOERR : EX_OK;
 }
@@ -231,6 +241,7 @@ static int work(struct usmtp *u)
     u->loop = loop_new();
     if (u->fifo < 0 || u->loop == NULL) {
         MSG(&p->log, T01SM022E, p->name, strerror(errno));
+        loop_free(u->loop);
         return EX_OSERR;
     }
     u->deliver = (struct deliver){.program = p, .spool = &u->spool, .loop = u->loop};
@@ -243,7 +254,10 @@ static int work(struct usmtp *u)
 
 int usmtp_main(int argc, char **argv)
 {
-    struct usmtp u = {.program = {.name = "usmtp", .synopsis = ""}, .notify = -1, .fifo = -1};
+    struct usmtp u = {
+        .program = {.name = "usmtp", .synopsis = "", .service = "USMTP", .leases = true},
+        .notify = -1,
+        .fifo = -1};
 
     int status = program_start(&u.program, argc, argv, true);
     if (status < 0) {

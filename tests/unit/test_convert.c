@@ -18,6 +18,7 @@ static struct convert_params params(enum record_form form, enum record_control c
                                .id = "JOB00001",
                                .owner = "me",
                                .recfm = {form, control, lrecl},
+                               .unique = 0xAB,
                                .wall = 1795288065};
     assert_true(charset_find(SPAN("UTF-8"), &p.page));
     return p;
@@ -44,7 +45,7 @@ static void adds_what_a_header_lacks_and_no_more(void **state)
                         "\tid JOB00001.1; Sat, 21 Nov 2026 19:07:45 +0000\n"
                         "Subject: s\n folded\n"
                         "Date: Sat, 21 Nov 2026 19:07:45 +0000\n"
-                        "Message-ID: <JOB.JOB00001.1795288065.1@h.example>\n"
+                        "Message-ID: <JOB.JOB00001.00000000000000ab.1@h.example>\n"
                         "From: <a@b.example>\n\nbody\n");
     assert_int_equal(convert_next(&c, &m, &d), CONVERT_END);
     mail_free(&m);

@@ -1,0 +1,56 @@
+/* Destinations: where mail waits together, and the connections to them. */
+#ifndef USMTP_DESTINATION_H
+#define USMTP_DESTINATION_H
+
+#include "usmtp/queue.h"
+#include "usmtp/resolve.h"
+#include "usmtp/route.h"
+
+struct connection;
+struct deliver;
+
+struct destination {
+    struct deliver *deliver;
+    struct route route;
+    char key[ADDRESS_DOMAIN_MAX + 8]; /* host:port */
+    struct destination *next;         /* of the same hash */
+    struct chain ready;
+    int64_t due; /* service seconds; put off until then */
+    uint32_t tries;
+    bool greeted; /* since it was last put off: more than one connection may be opened */
+    char why[320];
+    struct resolve_query *query;
+    union resolve_address *address; /* owned */
+    size_t addresses;
+    int64_t resolved_until;         /* service seconds */
+    struct connection **connection; /* owned array of `most`: DESTLIMIT when it was made */
+    size_t connections, most;
+    size_t allowed; /* what the host lets us have: a further one was refused; SIZE_MAX: not known */
+    int64_t allowed_until;
+};
+
+enum { DESTINATION_SLOTS = 4096 };
+
+struct destinations {
+    struct destination **row; /* owned, in the order they are served */
+    uint32_t count, cap;
+    uint32_t turn; /* whose turn it is */
+    struct destination *slot[DESTINATION_SLOTS];
+    size_t connections, queries;
+    bool starving; /* one with mail and no connection found no room */
+};
+
+/* The one of this route, made where there is none. NULL: memory is short. */
+struct destination *destination_get(struct deliver *d, const struct route *route);
+/* Connections and questions for all that have mail to send; those that have nothing any more are
+ * forgotten. */
+void destination_serve(struct deliver *d);
+/* When the next of them may be tried again; INT64_MAX: none waits. */
+int64_t destination_next_due(const struct deliver *d);
+/* Is none of them at work? */
+bool destination_all_idle(const struct deliver *d);
+/* Ends the idle connections, and, if `all`, those in hand. */
+void destination_stop(struct deliver *d, bool all);
+void destination_free_all(struct deliver *d);
+
+#endif

@@ -1,0 +1,173 @@
+/* See restore.h. */
+#include "usmtp/restore.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/dsname.h"
+
+void restore_note_kept(struct deliver *d, uint32_t i, const char *to, const char *status,
+                       const char *text)
+{
+    struct entry *e = &d->queue.entry[i];
+    char name[DSNAME_MAX + 1];
+
+    deliver_data_set(d, i, name);
+    struct checkpoint_line l = {.kind = CHECKPOINT_KEPT,
+                                .name = span_of(name),
+                                .first = e->first,
+                                .due = e->due,
+                                .tries = e->tries,
+                                .to = span_of(to[0] != '\0' ? to : "-"),
+                                .status = span_of(status),
+                                .text = span_of(text)};
+    e->line = checkpoint_append(&d->checkpoint, &l);
+}
+
+void restore_note_host(struct deliver *d, const struct destination *t)
+{
+    struct checkpoint_line l = {.kind = CHECKPOINT_HOST,
+                                .name = span_of(t->key),
+                                .due = t->due,
+                                .tries = t->tries,
+                                .text = span_of(t->why)};
+
+    checkpoint_append(&d->checkpoint, &l);
+}
+
+static void note_time(struct deliver *d)
+{
+    struct checkpoint_line l = {
+        .kind = CHECKPOINT_TIME, .first = deliver_now(d), .wall = clock_wall()};
+
+    d->time_line = checkpoint_append(&d->checkpoint, &l);
+}
+
+/* Is the line still the last word on what it speaks of? */
+static bool keep_line(void *arg, const struct checkpoint_line *l, uint64_t offset,
+                      uint64_t new_offset)
+{
+    struct deliver *d = arg;
+    uint64_t stamp;
+
+    if (l->kind == CHECKPOINT_HOST)
+        return l->due > deliver_now(d);
+    if (l->kind == CHECKPOINT_TIME) {
+        bool last = offset == d->time_line;
+        if (last)
+            d->time_line = new_offset;
+        return last;
+    }
+    if (!dsname_parse(span_of(d->program->site->path), l->name, &stamp))
+        return false;
+    uint32_t i = queue_find(&d->queue, stamp);
+    if (i == ENTRY_NONE || d->queue.entry[i].line != offset)
+        return false;
+    d->queue.entry[i].line = new_offset;
+    return true;
+}
+
+void restore_save(struct deliver *d, bool time)
+{
+    if (time || d->checkpoint.pending.len > 0)
+        note_time(d);
+    if (checkpoint_flush(&d->checkpoint) < 0 ||
+        checkpoint_compact(&d->checkpoint, keep_line, d) < 0)
+        MSG(&d->program->log, T01SM001I, "work/CHKPT", strerror(errno), "TRIED AGAIN LATER");
+}
+
+static void load_time(struct deliver *d, const struct checkpoint_line *l, uint64_t offset)
+{
+    int64_t away = clock_wall() - l->wall, most = (int64_t)d->program->site->retryceil;
+
+    d->service_base = l->first + (away < 0 ? 0 : away > most ? most : away);
+    d->time_line = offset;
+}
+
+static void load_kept(struct deliver *d, const struct checkpoint_line *l, uint64_t offset)
+{
+    uint64_t stamp;
+
+    if (!dsname_parse(span_of(d->program->site->path), l->name, &stamp))
+        return; /* PATH was changed: its data set is no longer ours */
+    uint32_t i = queue_find(&d->queue, stamp);
+    if (i == ENTRY_NONE)
+        i = queue_add(&d->queue, stamp, l->first);
+    if (i == ENTRY_NONE)
+        return;
+    struct entry *e = &d->queue.entry[i];
+    e->first = l->first;
+    e->due = l->due;
+    e->tries = (l->tries < TRIES_MAX ? (uint32_t)l->tries : TRIES_MAX) & 0xFFFFFF;
+    e->line = offset;
+    e->heap = 0;                    /* not seen in mail/ yet */
+    if (d->service_base < l->first) /* its TIME line was lost */
+        d->service_base = l->first;
+}
+
+static void load_host(struct deliver *d, const struct checkpoint_line *l)
+{
+    struct route route = {0};
+    size_t colon = l->name.n;
+    uint64_t port;
+
+    while (colon > 0 && l->name.p[colon - 1] != ':')
+        colon--;
+    if (colon < 2 || !span_number(span_from(l->name, colon), 65535, &port) ||
+        !span_copy((struct span){l->name.p, colon - 1}, route.host, sizeof(route.host)))
+        return;
+    route.port = (unsigned short)port;
+    struct destination *t = destination_get(d, &route);
+    if (t == NULL)
+        return;
+    t->due = l->due;
+    t->tries = (uint32_t)(l->tries < TRIES_MAX ? l->tries : TRIES_MAX);
+    span_copy((struct span){l->text.p, l->text.n < 300 ? l->text.n : 300}, t->why, sizeof(t->why));
+}
+
+static void load_line(void *arg, const struct checkpoint_line *l, uint64_t offset, uint64_t number)
+{
+    struct deliver *d = arg;
+
+    switch (l->kind) {
+    case CHECKPOINT_TIME:
+        load_time(d, l, offset);
+        break;
+    case CHECKPOINT_KEPT:
+        load_kept(d, l, offset);
+        break;
+    case CHECKPOINT_HOST:
+        load_host(d, l);
+        break;
+    case CHECKPOINT_BAD:
+        MSG(&d->program->log, T01SM044W, msg_num((long long)number).text);
+        break;
+    }
+}
+
+static int64_t at_most(int64_t time, int64_t limit)
+{
+    return time < limit ? time : limit;
+}
+
+bool restore_open(struct deliver *d)
+{
+    if (checkpoint_open(&d->checkpoint, d->spool->work, load_line, d) < 0)
+        return false;
+    checkpoint_wanted(&d->checkpoint, d->queue.live + d->destinations.count + 1U);
+    for (uint32_t i = 0; i < d->destinations.count; i++) {
+        struct destination *t = d->destinations.row[i];
+        t->due = at_most(t->due, d->service_base + (int64_t)d->program->site->retryceil);
+    }
+    note_time(d);
+    return true;
+}
+
+void restore_bound(struct deliver *d, uint32_t i)
+{
+    struct entry *e = &d->queue.entry[i];
+
+    e->first = at_most(e->first, d->service_base);
+    e->due = at_most(e->due, d->service_base + (int64_t)d->program->site->retryceil);
+}
