@@ -116,13 +116,12 @@ static const struct {
 };
 enum { STATEMENTS = sizeof(statements) / sizeof(statements[0]) };
 
-static bool store_text(void *at, const char *value)
+static bool store_text(char **slot, const char *value)
 {
     char *copy = strdup(value);
 
     if (copy == NULL)
         return false;
-    char **slot = at;
     free(*slot);
     *slot = copy;
     return true;
@@ -176,7 +175,7 @@ static bool maildir_valid(struct span s)
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] != '%')
             continue;
-        if (++i == s.n || memchr("hui%", s.p[i], 4) == NULL || (s.p[i] == 'h' && i != 1))
+        if (++i == s.n || s.p[i] == '\0' || strchr("hui%", s.p[i]) == NULL || (s.p[i] == 'h' && i != 1))
             return false;
     }
     return true;
@@ -256,7 +255,7 @@ static bool set_value(const struct rule *rule, void *base, const char *value)
     case FORM_CHOICE:
         return set_number(rule, value, (uint64_t *)(void *)at);
     default:
-        return text_valid(rule->form, value) && store_text(at, value);
+        return text_valid(rule->form, value) && store_text((char **)(void *)at, value);
     }
 }
 

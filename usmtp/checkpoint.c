@@ -135,7 +135,7 @@ for_lines(int fd, bool (*each)(void *arg, struct span line, uint64_t offset, uin
             good = each(arg, (struct span){text.data + used, end}, offset + used, ++number);
         buf_consume(&text, used);
         offset += used;
-        if (text.len > LINE_MAX_OCTETS * 64) /* not a file of ours: no line is that long */
+        if (text.len > (size_t)LINE_MAX_OCTETS * 64) /* not a file of ours: no line is that long */
             good = false;
     }
     bool failed = n < 0 || text.failed;

@@ -63,7 +63,7 @@ struct destination *destination_get(struct deliver *d, const struct route *route
             return t;
     if (all->count == all->cap) {
         uint32_t cap = all->cap ? all->cap * 2 : 16;
-        void *grown = reallocarray(all->row, cap, sizeof(*all->row));
+        void *grown = reallocarray(all->row, cap, sizeof(struct destination *));
         if (grown == NULL)
             return NULL;
         all->row = grown;

@@ -56,7 +56,7 @@ static enum mailfile_result take_envelope(struct mailfile *m, char reason[320])
             before = rest;
     }
     bool good = what != ENVELOPE_BAD && envelope_whole(&e, &d);
-    if (good && e.nto != 1)
+    if (good && (e.to == NULL || e.nto != 1))
         good = diag_set(&d, 0, 0,
                         "a mail data set has exactly one X-To: put a job's mail into the "
                         "queue instead");

@@ -77,8 +77,11 @@ void resolver_free(struct resolver *r)
     loop_forget(r->readable);
     if (r->unbound != NULL)
         ub_ctx_delete(r->unbound);
-    while (r->first != NULL) /* nobody will answer them any more */
-        free_query(r->first);
+    for (struct resolve_query *q = r->first, *next; q != NULL; q = next) {
+        next = q->next; /* nobody will answer it any more */
+        loop_forget(q->soon);
+        free(q);
+    }
     free(r);
 }
 

@@ -184,9 +184,7 @@ static void got_mail(struct session *s, struct buf *out)
 
 static void got_rcpt(struct session *s, struct buf *out)
 {
-    if (s->lost_rcpt)
-        enter(s, SESSION_DATA, out); /* its verdict was given with MAIL's reply */
-    else if (wanted(s, 2))
+    if (s->lost_rcpt || wanted(s, 2)) /* lost: its verdict was given with MAIL's reply */
         enter(s, SESSION_DATA, out);
     else
         refused(s, out);
