@@ -60,7 +60,7 @@ static enum mailfile_result take_envelope(struct mailfile *m, char reason[320])
         good = diag_set(&d, 0, 0,
                         "a mail data set has exactly one X-To: put a job's mail into the "
                         "queue instead");
-    if (good) {
+    if (good && e.to != NULL) {
         m->from = e.from;
         m->to = e.to[0];
         m->asa = e.asa;
