@@ -22,6 +22,7 @@ enum { MEMBER_MAX = 1 << 20 };
 enum form {
     FORM_HOST,     /* domain name or literal */
     FORM_DOMAIN,   /* domain name, *.name, or * */
+    FORM_DOMAINS,  /* domain names joined by commas */
     FORM_PATHNAME, /* absolute path */
     FORM_PREFIX,   /* data set name prefix */
     FORM_DEST,
@@ -65,6 +66,7 @@ static const struct rule rules[] = {
     {"SMTP", "REMOTE", FORM_DEST, SITE(remote), 0, 0, "RMT21", NULL},
     {"SMTP", "CLASS", FORM_CLASS, SITE(class), 0, 0, "A", NULL},
     {"SMTP", "POSTOFFICE", FORM_HOST, SITE(postoffice), 0, 0, NULL, NULL},
+    {"SMTP", "DOMAINS", FORM_DOMAINS, SITE(domains), 0, 0, NULL, NULL},
     {"SMTP", "DIVERT", FORM_SIZE, SITE(divert), 1024, 1ULL << 40, "1M", NULL},
     {"SMTP", "MAXSIZE", FORM_SIZE, SITE(maxsize), 1024, 1ULL << 31, "50M", NULL},
     {"SMTP", "USERTABLE", FORM_PATHNAME, SITE(usertable), 0, 0, "/etc/spoolmail/USERTBL", NULL},
@@ -181,7 +183,8 @@ static bool maildir_valid(struct span s)
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] != '%')
             continue;
-        if (++i == s.n || s.p[i] == '\0' || strchr("hui%", s.p[i]) == NULL || (s.p[i] == 'h' && i != 1))
+        if (++i == s.n || s.p[i] == '\0' || strchr("hui%", s.p[i]) == NULL ||
+            (s.p[i] == 'h' && i != 1))
             return false;
     }
     return true;
@@ -200,6 +203,16 @@ static bool server_valid(struct span s)
            span_number(span_from(s, colon), 65535, &port) && port > 0;
 }
 
+static bool domains_valid(struct span list)
+{
+    struct span one;
+
+    while (span_cut(&list, ',', &one))
+        if (!host_valid(one))
+            return false;
+    return true;
+}
+
 static bool text_valid(enum form form, const char *value)
 {
     struct span s = span_of(value);
@@ -210,6 +223,8 @@ static bool text_valid(enum form form, const char *value)
         return host_valid(s);
     case FORM_DOMAIN:
         return domain_pattern(s);
+    case FORM_DOMAINS:
+        return domains_valid(s);
     case FORM_PATHNAME:
         return s.n > 1 && s.n < 1024 && s.p[0] == '/';
     case FORM_PREFIX:
@@ -270,6 +285,7 @@ static const char *form_hint(const struct rule *rule, char *out, size_t size)
     static const char *const hints[] = {
         [FORM_HOST] = "a host name such as mail.example.org or a literal such as [192.0.2.1]",
         [FORM_DOMAIN] = "a domain, *.domain, or * for all",
+        [FORM_DOMAINS] = "domains joined by commas, such as example.org,example.net",
         [FORM_PATHNAME] = "a path that begins with /",
         [FORM_PREFIX] = "data set qualifiers in capitals, at most 22 characters, such as OUT",
         [FORM_DEST] = "1 to 8 of A-Z 0-9 @ # $, such as RMT21",
@@ -563,6 +579,20 @@ void site_free(struct site *site)
     free(site->route);
     free(site->member);
     free(site);
+}
+
+bool site_owns(const struct site *site, struct span domain)
+{
+    const char *const alone[] = {site->host, site->postoffice};
+    struct span one, list = {site->domains, site->domains == NULL ? 0 : strlen(site->domains)};
+
+    for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++)
+        if (alone[i] != NULL && span_eq_nocase(domain, span_of(alone[i])))
+            return true;
+    while (span_cut(&list, ',', &one))
+        if (span_eq_nocase(domain, one))
+            return true;
+    return false;
 }
 
 const struct site_service *site_service(const struct site *site, const char *program)

@@ -35,7 +35,7 @@ struct site {
     /* SYSTEM */
     char *host, *spool, *user;
     /* SMTP */
-    char *path, *remote, *postoffice, *usertable, *catalog, *codepage;
+    char *path, *remote, *postoffice, *domains, *usertable, *catalog, *codepage;
     char class;
     uint64_t divert, maxsize;
     uint64_t retryint, retryceil, retrymax; /* seconds */
@@ -63,6 +63,9 @@ struct site {
 struct site *site_parse(struct span text, const char *member, struct diag *d);
 struct site *site_load(const char *member, struct diag *d);
 void site_free(struct site *site);
+/* Is mail for this domain (a name, or a literal as configured) ours? HOST, POSTOFFICE, and DOMAINS.
+ */
+bool site_owns(const struct site *site, struct span domain);
 /* The SERVICE statement of a program, by MODULE or else by NAME; NULL: it is not to run. */
 const struct site_service *site_service(const struct site *site, const char *program);
 /* Calls `each` for every keyword there is: the manual's test and `--check` use it. */

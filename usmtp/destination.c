@@ -255,12 +255,17 @@ static void wake_idle(struct destination *t)
 static void start_query(struct destination *t)
 {
     struct deliver *d = t->deliver;
+    struct verdict v;
 
     if (d->destinations.queries >= QUERIES_MAX)
         return; /* on_resolved() of another one brings us back */
     t->query = resolve_start(d->resolver, t->route.host, t->route.port, on_resolved, t);
-    if (t->query != NULL)
+    if (t->query != NULL) {
         d->destinations.queries++;
+        return;
+    }
+    outcome_local(&v, VERDICT_HOST, "4.4.3", "memory is short");
+    put_off(t, &v);
 }
 
 static void serve(struct destination *t)

@@ -126,15 +126,6 @@ static int stage_kept(struct giveup *g, struct unit *u, const struct giveup_item
     return hold_stage(u, &h);
 }
 
-/* Is it an address of this system? Then its local part is a user of ours. */
-static bool ours(const struct site *site, const struct address *a)
-{
-    struct span domain = address_domain(a);
-
-    return span_eq_nocase(domain, span_of(site->host)) ||
-           (site->postoffice != NULL && span_eq_nocase(domain, span_of(site->postoffice)));
-}
-
 static void fill_report(const struct giveup *g, const struct giveup_item *i,
                         const struct mailfile *m, const char *id, struct report *r)
 {
@@ -143,7 +134,7 @@ static void fill_report(const struct giveup *g, const struct giveup_item *i,
     struct user user;
 
     address_local_plain(&m->from, &local);
-    bool known = ours(site, &m->from) &&
+    bool known = site_owns(site, address_domain(&m->from)) &&
                  notice_find(g->program->users, (struct span){NULL, 0}, BUF_SPAN(&local), &user);
     buf_free(&local);
     *r = (struct report){
