@@ -1,0 +1,278 @@
+/* See server.h. */
+#include "ssmtp/server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "ssmtp/client.h"
+
+enum {
+    ACCEPT_MOST = 1000, /* connections taken before others are looked after */
+    REST_MS = 1000,     /* no descriptors are left: so long nobody is let in */
+    GRACE_MS = 30000    /* for transactions in hand at the end */
+};
+
+struct server;
+
+struct listener {
+    struct server *server;
+    int fd;
+    struct loop_event *event;
+};
+
+struct server {
+    struct program *program;
+    struct client_context context;
+    struct listener listener[LISTEN_MAX];
+    size_t listeners;
+    struct loop_event *rest, *grace, *parent;
+    int64_t told_ms; /* when a refusal was logged last */
+    bool single, stopping;
+};
+
+union peer {
+    struct sockaddr any;
+    struct sockaddr_storage room;
+};
+
+static void learn_site(struct server *s)
+{
+    const struct site *site = s->program->site;
+
+    span_copy(span_of(site->host), s->context.site.host, sizeof(s->context.site.host));
+    s->context.site.maxsize = site->maxsize;
+}
+
+/* Letting clients in. */
+
+static void listen_on(struct server *s, bool on)
+{
+    for (size_t i = 0; i < s->listeners; i++)
+        loop_enable(s->listener[i].event, on);
+}
+
+/* The same trouble again and again would fill the log: one line a second. */
+static bool may_tell(struct server *s)
+{
+    int64_t now = clock_steady_ms();
+
+    if (s->told_ms != 0 && now - s->told_ms < 1000)
+        return false;
+    s->told_ms = now;
+    return true;
+}
+
+static void turn_away(struct server *s, int fd, const union peer *peer, enum crowd_verdict v)
+{
+    const char *why = v == CROWD_CLIENT ? "4.7.0 Too many connections from your address"
+                                        : "4.3.2 Too many connections, try again later";
+    char line[sizeof(s->context.site.host) + 80], literal[CLIENT_LITERAL];
+
+    int n = snprintf(line, sizeof(line), "421 %s\r\n", why);
+    (void)!send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL); /* a courtesy */
+    close(fd);
+    client_literal(&peer->any, literal);
+    if (may_tell(s))
+        MSG(&s->program->log, T01SM051W, literal, why);
+}
+
+static void let_in(struct server *s, int fd, const union peer *peer)
+{
+    struct client_context *x = &s->context;
+    uint32_t slot = crowd_slot(x->crowd, &peer->any);
+
+    enum crowd_verdict v = crowd_enter(x->crowd, x->worker, slot);
+    if (v != CROWD_ENTERED)
+        turn_away(s, fd, peer, v);
+    else if (client_start(x, fd, &peer->any, slot) == NULL && may_tell(s))
+        MSG(&s->program->log, T01SM053W, strerror(ENOMEM));
+}
+
+/* Nobody can be let in for a while. Clients wait in the kernel's queue. */
+static void rest(struct server *s, int error)
+{
+    MSG(&s->program->log, T01SM053W, strerror(error));
+    listen_on(s, false);
+    loop_timer_set(s->rest, REST_MS);
+}
+
+static void on_rested(void *arg)
+{
+    struct server *s = arg;
+
+    if (!s->stopping)
+        listen_on(s, true);
+}
+
+static void on_connection(void *arg)
+{
+    static const int own_trouble[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EBADF, EINVAL, ENOTSOCK};
+    struct listener *l = arg;
+
+    for (int i = 0; i < ACCEPT_MOST; i++) {
+        union peer peer = {.any.sa_family = AF_UNSPEC};
+        socklen_t size = sizeof(peer);
+        int fd = accept4(l->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            let_in(l->server, fd, &peer);
+            continue;
+        }
+        if (errno == EAGAIN)
+            return;
+        for (size_t e = 0; e < sizeof(own_trouble) / sizeof(own_trouble[0]); e++)
+            if (errno == own_trouble[e]) {
+                rest(l->server, errno);
+                return;
+            }
+        /* Otherwise it is the trouble of one connection, which is gone. */
+    }
+}
+
+/* Signals and the end. */
+
+static void end_if_empty(struct server *s)
+{
+    if (s->context.clients == 0 && (s->stopping || s->single))
+        loop_stop(s->context.loop);
+}
+
+static void on_gone(void *arg, struct client *c)
+{
+    (void)c;
+    end_if_empty(arg);
+}
+
+static void each_client(struct server *s, void (*what)(struct client *c))
+{
+    struct client *next;
+
+    for (struct client *c = s->context.first; c != NULL; c = next) {
+        next = client_next(c); /* it may be freed */
+        what(c);
+    }
+}
+
+static void on_stop(void *arg)
+{
+    struct server *s = arg;
+
+    if (s->stopping)
+        return;
+    s->stopping = true;
+    listen_on(s, false);
+    each_client(s, client_stop);
+    loop_timer_set(s->grace, GRACE_MS);
+    end_if_empty(s);
+}
+
+/* Nobody would start another worker or pass signals on: whoever starts the parent anew wants the
+ * port. */
+static void on_parent_gone(void *arg)
+{
+    struct server *s = arg;
+
+    loop_enable(s->parent, false);
+    on_stop(s);
+}
+
+static void on_grace_over(void *arg)
+{
+    each_client(arg, client_expire);
+}
+
+static void on_reload(void *arg)
+{
+    struct server *s = arg;
+
+    program_reload(s->program);
+    learn_site(s);
+}
+
+/* Start and end. */
+
+static bool open_listeners(struct server *s, const struct listen_set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        struct listener *l = &s->listener[s->listeners++];
+        *l = (struct listener){.server = s, .fd = set->fd[i]};
+        l->event = loop_readable(s->context.loop, l->fd, on_connection, l);
+        if (l->event == NULL)
+            return false;
+    }
+    return true;
+}
+
+static void start_single(struct server *s, int fd)
+{
+    union peer peer = {.any.sa_family = AF_UNSPEC};
+    socklen_t size = sizeof(peer);
+
+    s->single = true;
+    getpeername(fd, &peer.any, &size);
+    let_in(s, fd, &peer);
+    end_if_empty(s);
+}
+
+static int serve(struct server *s, const struct server_params *params)
+{
+    struct client_context *x = &s->context;
+    struct loop_event *signals[] = {
+        loop_signal(x->loop, SIGTERM, on_stop, s),
+        loop_signal(x->loop, SIGINT, on_stop, s),
+        loop_signal(x->loop, SIGHUP, on_reload, s),
+    };
+
+    s->rest = loop_timer(x->loop, on_rested, s);
+    s->grace = loop_timer(x->loop, on_grace_over, s);
+    if (params->parent >= 0)
+        s->parent = loop_readable(x->loop, params->parent, on_parent_gone, s);
+    x->committer = committer_new(x->loop, x->spool.queue[QUEUE_POST], &x->names, client_committed);
+    bool good = s->rest != NULL && s->grace != NULL && x->committer != NULL &&
+                (params->listeners == NULL || open_listeners(s, params->listeners));
+    if (good && params->listeners == NULL)
+        start_single(s, params->single);
+    if (good && (params->listeners != NULL || x->clients > 0))
+        loop_run(x->loop);
+    committer_free(x->committer);
+    for (size_t i = 0; i < s->listeners; i++)
+        loop_forget(s->listener[i].event);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        loop_forget(signals[i]);
+    loop_forget(s->rest);
+    loop_forget(s->grace);
+    loop_forget(s->parent);
+    return good ? EX_OK : EX_OSERR;
+}
+
+int server_run(const struct server_params *params)
+{
+    struct server s = {.program = params->program};
+    struct client_context *x = &s.context;
+    int status = EX_CANTCREAT;
+
+    *x = (struct client_context){.program = params->program,
+                                 .crowd = params->crowd,
+                                 .worker = params->worker,
+                                 .gone = on_gone,
+                                 .arg = &s};
+    learn_site(&s);
+    signal(SIGPIPE, SIG_IGN);
+    /* Descriptors of this process alone: syncfs() tells an error once to each open directory. */
+    if (!program_spool(s.program, &x->spool, 1U << QUEUE_POST | 1U << QUEUE_PRT))
+        return status;
+    if (store_names_open(&x->names, &x->spool)) {
+        x->loop = loop_new();
+        status = x->loop == NULL ? EX_OSERR : serve(&s, params);
+        loop_free(x->loop);
+        store_names_close(&x->names);
+    }
+    if (status != EX_OK)
+        MSG(&s.program->log, T01SM022E, s.program->name, strerror(errno));
+    spool_close(&x->spool);
+    return status;
+}

@@ -1,0 +1,24 @@
+/* One worker of the receiver: an event loop with listening sockets and their clients. */
+#ifndef SSMTP_SERVER_H
+#define SSMTP_SERVER_H
+
+#include "lib/program.h"
+#include "ssmtp/crowd.h"
+#include "ssmtp/listen.h"
+
+struct server_params {
+    struct program *program;
+    const struct listen_set
+        *listeners; /* NULL: `single` is the one connection, as inetd gives it */
+    int single;
+    int parent; /* at its end when the parent is gone; -1: there is none */
+    struct crowd *crowd;
+    unsigned worker; /* its row in the crowd */
+};
+
+/* Serves until SIGTERM (then finishes the transactions in hand, in bounded time) or until the
+ * single connection is over; SIGHUP rereads the configuration, and sessions go on. Returns the exit
+ * status (sysexits). */
+int server_run(const struct server_params *params);
+
+#endif

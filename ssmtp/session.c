@@ -1,0 +1,710 @@
+/* See session.h. */
+#include "ssmtp/session.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/reply.h"
+
+/* Every fixed reply there is. */
+enum answer {
+    ANSWER_NONE,
+    ANSWER_BYE,
+    ANSWER_OK,
+    ANSWER_SENDER,
+    ANSWER_RECIPIENT,
+    ANSWER_VRFY,
+    ANSWER_GO_ON,
+    ANSWER_STOPPING,
+    ANSWER_TIME_UP,
+    ANSWER_ERRORS,
+    ANSWER_TROUBLE,
+    ANSWER_FULL,
+    ANSWER_MANY_RECIPIENTS,
+    ANSWER_UNKNOWN_VERB,
+    ANSWER_LINE_LONG,
+    ANSWER_LINE_OCTETS,
+    ANSWER_HELO_SYNTAX,
+    ANSWER_MAIL_SYNTAX,
+    ANSWER_RCPT_SYNTAX,
+    ANSWER_VRFY_SYNTAX,
+    ANSWER_NO_ARGUMENT,
+    ANSWER_SIZE_SYNTAX,
+    ANSWER_BODY_SYNTAX,
+    ANSWER_TWICE,
+    ANSWER_NO_EXPN,
+    ANSWER_NO_MAIL_HERE,
+    ANSWER_NO_RCPT_HERE,
+    ANSWER_NO_DATA_HERE,
+    ANSWER_GREETING_FIRST,
+    ANSWER_NO_HELP,
+    ANSWER_UNKNOWN_USER,
+    ANSWER_NOT_OURS,
+    ANSWER_BARE,
+    ANSWER_TOO_LARGE,
+    ANSWER_LONG_HEADER,
+    ANSWER_EIGHT_BIT,
+    ANSWER_LOOP,
+    ANSWER_EARLY,
+    ANSWER_AHEAD,
+    ANSWER_PARAMETER,
+    ANSWERS
+};
+
+static const struct {
+    unsigned code;
+    const char *enhanced, *text;
+} answers[ANSWERS] = {
+    [ANSWER_BYE] = {221, "2.0.0", "Goodbye"},
+    [ANSWER_OK] = {250, "2.0.0", "OK"},
+    [ANSWER_SENDER] = {250, "2.1.0", "Sender OK"},
+    [ANSWER_RECIPIENT] = {250, "2.1.5", "Recipient OK"},
+    [ANSWER_VRFY] = {252, "2.0.0", "Send mail and see: users are not told here"},
+    [ANSWER_GO_ON] = {354, NULL, "Send the text, end with <CRLF>.<CRLF>"},
+    [ANSWER_STOPPING] = {421, "4.3.2", "Service is closing down, come again"},
+    [ANSWER_TIME_UP] = {421, "4.4.2", "Time is up, closing"},
+    [ANSWER_ERRORS] = {421, "4.7.0", "Too many bad commands, closing"},
+    [ANSWER_TROUBLE] = {451, "4.3.0", "Local error, try again later"},
+    [ANSWER_FULL] = {452, "4.3.1", "No room for the message, try again later"},
+    [ANSWER_MANY_RECIPIENTS] = {452, "4.5.3", "Too many recipients, send to the others later"},
+    [ANSWER_UNKNOWN_VERB] = {500, "5.5.1", "No such command, HELP lists them"},
+    [ANSWER_LINE_LONG] = {500, "5.5.2", "Command line longer than 512 octets"},
+    [ANSWER_LINE_OCTETS] = {500, "5.5.2", "Command line with NUL, or CR or LF alone"},
+    [ANSWER_HELO_SYNTAX] = {501, "5.5.4", "Name yourself: EHLO domain"},
+    [ANSWER_MAIL_SYNTAX] = {501, "5.5.4", "Write MAIL FROM:<address>"},
+    [ANSWER_RCPT_SYNTAX] = {501, "5.5.4", "Write RCPT TO:<address>"},
+    [ANSWER_VRFY_SYNTAX] = {501, "5.5.4", "Write VRFY user"},
+    [ANSWER_NO_ARGUMENT] = {501, "5.5.4", "Nothing may follow this command"},
+    [ANSWER_SIZE_SYNTAX] = {501, "5.5.4", "SIZE takes 1 to 20 digits"},
+    [ANSWER_BODY_SYNTAX] = {501, "5.5.4", "BODY is 7BIT or 8BITMIME"},
+    [ANSWER_TWICE] = {501, "5.5.4", "A parameter stands twice"},
+    [ANSWER_NO_EXPN] = {502, "5.5.1", "Lists are not expanded here"},
+    [ANSWER_NO_MAIL_HERE] = {503, "5.5.1", "MAIL comes after EHLO, once in a transaction"},
+    [ANSWER_NO_RCPT_HERE] = {503, "5.5.1", "RCPT comes after MAIL"},
+    [ANSWER_NO_DATA_HERE] = {503, "5.5.1", "DATA comes after MAIL and an accepted RCPT"},
+    [ANSWER_GREETING_FIRST] = {503, "5.5.1", "Wait for the greeting"},
+    [ANSWER_NO_HELP] = {504, "5.5.4", "There is no help on that"},
+    [ANSWER_UNKNOWN_USER] = {550, "5.1.1", "No such user here"},
+    [ANSWER_NOT_OURS] = {550, "5.7.1", "Not a domain of this host, and nothing is relayed"},
+    [ANSWER_BARE] = {550, "5.6.11", "Text with NUL, or CR or LF alone: lines end with CRLF"},
+    [ANSWER_TOO_LARGE] = {552, "5.3.4", "Message too large"},
+    [ANSWER_LONG_HEADER] = {552, "5.3.4", "Message header larger than 1 MiB"},
+    [ANSWER_EIGHT_BIT] = {553, "5.6.7", "Addresses must be ASCII, SMTPUTF8 is not offered"},
+    [ANSWER_LOOP] = {554, "5.4.6", "Too many Received fields: the mail goes in circles"},
+    [ANSWER_EARLY] = {554, "5.5.0", "You spoke before the greeting, closing"},
+    [ANSWER_AHEAD] = {554, "5.5.0", "Input came before the reply to DATA, closing"},
+    [ANSWER_PARAMETER] = {555, "5.5.4", "Parameter not known here"},
+};
+
+static const enum answer verdict_answers[RECEIVER_VERDICTS] = {
+    [RECEIVER_GOOD] = ANSWER_RECIPIENT,    [RECEIVER_UNKNOWN] = ANSWER_UNKNOWN_USER,
+    [RECEIVER_NOT_OURS] = ANSWER_NOT_OURS, [RECEIVER_FULL] = ANSWER_FULL,
+    [RECEIVER_TROUBLE] = ANSWER_TROUBLE,
+};
+
+static void say(enum answer a, struct buf *out)
+{
+    reply_write(out, answers[a].code, answers[a].enhanced, span_of(answers[a].text));
+}
+
+static void say_closing(struct receiver *r, enum answer a, struct buf *out)
+{
+    say(a, out);
+    r->phase = RECEIVER_CLOSED;
+}
+
+/* A bad command. */
+static void refuse(struct receiver *r, enum answer a, struct buf *out)
+{
+    if (++r->errors > RECEIVER_ERRORS)
+        say_closing(r, ANSWER_ERRORS, out);
+    else
+        say(a, out);
+}
+
+static void drop_message(struct receiver *r, const char *why)
+{
+    if (r->message)
+        r->events->drop(r->arg, why);
+    r->message = false;
+}
+
+/* Forgets the transaction; an idle session holds no memory. */
+static void forget(struct receiver *r)
+{
+    envelope_free(&r->envelope);
+    free(r->seen);
+    r->seen = NULL;
+    r->seen_cap = 0;
+    r->recipients = 0;
+    r->size = 0;
+}
+
+/* No transaction any more. Its last reply was said. */
+static void to_idle(struct receiver *r, struct buf *out)
+{
+    forget(r);
+    r->phase = RECEIVER_IDLE;
+    if (r->stopping)
+        say_closing(r, ANSWER_STOPPING, out);
+}
+
+/* HELO and EHLO. */
+
+/* The name in its written form if it is a domain or a literal, else "unknown": it goes into the
+ * Received field. */
+static void take_helo(struct receiver *r, struct span name)
+{
+    char mailbox[RECEIVER_LINE + 2] = "x@";
+    struct address a;
+
+    if (name.p[0] == '[' && span_copy(name, mailbox + 2, sizeof(mailbox) - 2) &&
+        address_parse(span_of(mailbox), ADDRESS_BARE_OK, &a, NULL) == ADDRESS_GOOD)
+        span_copy(address_domain(&a), r->helo, sizeof(r->helo));
+    else if (!domain_valid(name, false) || !span_copy(name, r->helo, sizeof(r->helo)))
+        span_copy(SPAN("unknown"), r->helo, sizeof(r->helo));
+}
+
+static void begin_session(struct receiver *r, struct span args, bool esmtp, struct buf *out)
+{
+    struct buf text = {0};
+
+    if (args.n == 0) {
+        refuse(r, ANSWER_HELO_SYNTAX, out);
+        return;
+    }
+    take_helo(r, args);
+    r->esmtp = esmtp;
+    r->events->greeted(r->arg, args);
+    buf_adds(&text, r->site->host);
+    if (esmtp)
+        buf_printf(&text, "\nSIZE %" PRIu64 "\n8BITMIME\nPIPELINING\nENHANCEDSTATUSCODES\nHELP",
+                   r->site->maxsize);
+    if (!reply_write(out, 250, NULL, BUF_SPAN(&text)) || text.failed)
+        out->failed = true;
+    buf_free(&text);
+    to_idle(r, out);
+}
+
+static void do_helo(struct receiver *r, struct span args, struct buf *out)
+{
+    begin_session(r, args, false, out);
+}
+
+static void do_ehlo(struct receiver *r, struct span args, struct buf *out)
+{
+    begin_session(r, args, true, out);
+}
+
+/* MAIL and RCPT. */
+
+/* Reads WORD:<path>; what stands behind it is left in *rest. False after a refusal. */
+static bool take_path(struct receiver *r, struct span args, struct span word, unsigned flags,
+                      struct address *a, struct span *rest, struct buf *out)
+{
+    bool sender = flags & ADDRESS_NULL_OK;
+    enum address_error e;
+    size_t used;
+
+    if (!span_starts_nocase(args, word)) {
+        refuse(r, sender ? ANSWER_MAIL_SYNTAX : ANSWER_RCPT_SYNTAX, out);
+        return false;
+    }
+    args = span_trim(span_from(args, word.n));
+    e = address_parse(args, flags | ADDRESS_PREFIX_OK, a, &used);
+    *rest = span_trim(span_from(args, used));
+    if (e == ADDRESS_GOOD && a->kind == DOMAIN_NONE && !address_is_null(a) &&
+        !span_eq_nocase(address_local(a), SPAN("postmaster")))
+        e = ADDRESS_NO_DOMAIN;
+    if (e == ADDRESS_GOOD)
+        return true;
+    if (e == ADDRESS_BAD_OCTET && used < args.n && (unsigned char)args.p[used] >= 0x80)
+        refuse(r, ANSWER_EIGHT_BIT, out);
+    else if (++r->errors > RECEIVER_ERRORS)
+        say_closing(r, ANSWER_ERRORS, out);
+    else
+        reply_write(out, 501, sender ? "5.1.7" : "5.1.3", span_of(address_strerror(e)));
+    return false;
+}
+
+/* RFC 1870: 1 to 20 digits. */
+static bool is_size(struct span value)
+{
+    for (size_t i = 0; i < value.n; i++)
+        if (value.p[i] < '0' || value.p[i] > '9')
+            return false;
+    return value.n > 0 && value.n <= 20;
+}
+
+static enum answer take_size(struct receiver *r, struct span value)
+{
+    uint64_t octets;
+
+    if (!is_size(value))
+        return ANSWER_SIZE_SYNTAX;
+    if (!span_number(value, UINT64_MAX, &octets))
+        octets = UINT64_MAX; /* 20 digits, but more than 64 bits */
+    r->size = octets;
+    return octets > r->site->maxsize ? ANSWER_TOO_LARGE : ANSWER_NONE;
+}
+
+static enum answer take_body(struct receiver *r, struct span value)
+{
+    (void)r;
+    return span_eq_nocase(value, SPAN("7BIT")) || span_eq_nocase(value, SPAN("8BITMIME"))
+               ? ANSWER_NONE
+               : ANSWER_BODY_SYNTAX;
+}
+
+static const struct {
+    const char *keyword;
+    enum answer (*take)(struct receiver *r, struct span value);
+} parameters[] = {
+    {"SIZE", take_size},
+    {"BODY", take_body},
+};
+enum { PARAMETERS = sizeof(parameters) / sizeof(parameters[0]) };
+
+/* One parameter of MAIL; *given are those that came before it. */
+static enum answer take_parameter(struct receiver *r, struct span word, unsigned *given)
+{
+    struct span keyword = {word.p, span_find(word, '=')};
+
+    for (unsigned i = 0; i < PARAMETERS; i++) {
+        if (!span_eq_nocase(keyword, span_of(parameters[i].keyword)))
+            continue;
+        if (*given & 1U << i)
+            return ANSWER_TWICE;
+        *given |= 1U << i;
+        return parameters[i].take(r, span_from(word, keyword.n + 1));
+    }
+    return ANSWER_PARAMETER;
+}
+
+static enum answer take_parameters(struct receiver *r, struct span rest)
+{
+    enum answer a = ANSWER_NONE;
+    unsigned given = 0;
+    struct span word;
+
+    r->size = 0;
+    while (a == ANSWER_NONE && rest.n > 0 && span_cut(&rest, ' ', &word)) {
+        if (word.n > 0)
+            a = take_parameter(r, word, &given);
+    }
+    return a;
+}
+
+static void do_mail(struct receiver *r, struct span args, struct buf *out)
+{
+    struct address from;
+    struct span rest;
+
+    if (!take_path(r, args, SPAN("FROM:"), ADDRESS_NULL_OK, &from, &rest, out))
+        return;
+    enum answer a = take_parameters(r, rest);
+    if (a == ANSWER_TOO_LARGE) {
+        say(a, out);
+        return;
+    }
+    if (a != ANSWER_NONE) {
+        refuse(r, a, out);
+        return;
+    }
+    enum receiver_verdict v = r->events->room(r->arg, r->size);
+    if (v != RECEIVER_GOOD) {
+        say(verdict_answers[v], out);
+        return;
+    }
+    r->envelope.from = from;
+    r->envelope.have_from = true;
+    r->phase = RECEIVER_MAIL;
+    say(ANSWER_SENDER, out);
+}
+
+/* FNV-1a, without regard to case as far as ASCII has it: equal addresses have equal hashes. The
+ * X-To come from the user table, so that nobody outside can make them collide. */
+static uint32_t hash_of(const struct address *a)
+{
+    uint32_t h = 2166136261U;
+
+    for (const char *p = a->text; *p != '\0'; p++)
+        h = (h ^ ((unsigned char)*p | 0x20U)) * 16777619U;
+    return h;
+}
+
+static bool room_in_seen(struct receiver *r)
+{
+    size_t cap = r->seen_cap ? r->seen_cap * 2 : 4;
+
+    if (r->envelope.nto < r->seen_cap)
+        return true;
+    uint32_t *more = reallocarray(r->seen, cap, sizeof(*more));
+    if (more == NULL)
+        return false;
+    r->seen = more;
+    r->seen_cap = cap;
+    return true;
+}
+
+/* Puts it into the envelope, once. */
+static bool add_recipient(struct receiver *r, const struct address *to)
+{
+    uint32_t h = hash_of(to);
+
+    for (size_t i = 0; i < r->envelope.nto; i++)
+        if (r->seen[i] == h && address_eq(&r->envelope.to[i], to))
+            return true;
+    if (!room_in_seen(r) || !envelope_add(&r->envelope, to))
+        return false;
+    r->seen[r->envelope.nto - 1] = h;
+    return true;
+}
+
+static void do_rcpt(struct receiver *r, struct span args, struct buf *out)
+{
+    struct address rcpt, to;
+    struct span rest;
+
+    if (!take_path(r, args, SPAN("TO:"), ADDRESS_LOCAL_OK, &rcpt, &rest, out))
+        return;
+    if (rest.n > 0) {
+        refuse(r, ANSWER_PARAMETER, out);
+        return;
+    }
+    if (r->recipients == ENVELOPE_TO_MAX) {
+        say(ANSWER_MANY_RECIPIENTS, out);
+        return;
+    }
+    enum receiver_verdict v = r->events->recipient(r->arg, &rcpt, &to);
+    bool stranger = v == RECEIVER_UNKNOWN || v == RECEIVER_NOT_OURS;
+    if (stranger && ++r->strangers > RECEIVER_STRANGERS) {
+        say_closing(r, ANSWER_ERRORS, out);
+        return;
+    }
+    if (v == RECEIVER_GOOD && !add_recipient(r, &to))
+        v = RECEIVER_TROUBLE;
+    if (v == RECEIVER_GOOD) {
+        r->recipients++;
+        r->phase = RECEIVER_RCPT;
+    }
+    say(verdict_answers[v], out);
+}
+
+/* DATA. */
+
+static void do_data(struct receiver *r, struct span args, struct buf *out)
+{
+    if (args.n > 0) {
+        refuse(r, ANSWER_NO_ARGUMENT, out);
+        return;
+    }
+    enum receiver_verdict v = r->events->begin(r->arg);
+    if (v != RECEIVER_GOOD) {
+        say(verdict_answers[v], out);
+        to_idle(r, out);
+        return;
+    }
+    data_open(&r->data);
+    r->message = true;
+    r->refused = ANSWER_NONE;
+    r->phase = RECEIVER_DATA;
+    say(ANSWER_GO_ON, out);
+}
+
+/* What is wrong with the text so far. */
+static enum answer fault_of(const struct receiver *r)
+{
+    const struct {
+        bool is;
+        enum answer answer;
+    } faults[] = {
+        {r->data.octets > r->site->maxsize, ANSWER_TOO_LARGE},
+        {r->data.faults != 0, ANSWER_BARE},
+        {r->data.received >= RECEIVER_HOPS, ANSWER_LOOP},
+        {r->data.header > RECEIVER_HEADER_MAX, ANSWER_LONG_HEADER},
+    };
+
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        if (faults[i].is)
+            return faults[i].answer;
+    return ANSWER_NONE;
+}
+
+static void end_text(struct receiver *r, struct buf *out)
+{
+    if (r->refused != ANSWER_NONE) {
+        /* All of the text decides, in whatever pieces it came; a reload may have raised a limit. */
+        enum answer a = fault_of(r);
+        say(a != ANSWER_NONE ? a : (enum answer)r->refused, out);
+        to_idle(r, out);
+        return;
+    }
+    r->message = false;
+    r->phase = RECEIVER_WAIT;
+}
+
+static void take_text(struct receiver *r, struct span *in, struct buf *out)
+{
+    struct buf *to = r->message ? r->events->text(r->arg) : NULL;
+
+    *in = span_from(*in, data_feed(&r->data, *in, to));
+    if (r->message) {
+        r->refused = fault_of(r);
+        if (r->refused != ANSWER_NONE)
+            drop_message(r, answers[r->refused].text);
+        else if (to != NULL)
+            r->events->took(r->arg);
+    }
+    if (data_ended(&r->data))
+        end_text(r, out);
+}
+
+void receiver_committed(struct receiver *r, enum receiver_verdict v, const char *name,
+                        struct buf *out)
+{
+    struct buf text = {0};
+
+    if (v == RECEIVER_GOOD) {
+        r->errors = r->idling = r->strangers = 0;
+        buf_printf(&text, "SPOOLED AS %s", name);
+        if (!reply_write(out, 250, "2.0.0", BUF_SPAN(&text)) || text.failed)
+            out->failed = true;
+        buf_free(&text);
+    } else {
+        say(verdict_answers[v], out);
+    }
+    to_idle(r, out);
+}
+
+/* The other verbs. */
+
+static void do_rset(struct receiver *r, struct span args, struct buf *out)
+{
+    if (args.n > 0) {
+        refuse(r, ANSWER_NO_ARGUMENT, out);
+        return;
+    }
+    say(ANSWER_OK, out);
+    if (r->phase != RECEIVER_START)
+        to_idle(r, out);
+}
+
+static void do_noop(struct receiver *r, struct span args, struct buf *out)
+{
+    (void)r;
+    (void)args; /* 4.1.1.9: a string may follow, and means nothing */
+    say(ANSWER_OK, out);
+}
+
+static void do_vrfy(struct receiver *r, struct span args, struct buf *out)
+{
+    if (args.n == 0)
+        refuse(r, ANSWER_VRFY_SYNTAX, out);
+    else
+        say(ANSWER_VRFY, out); /* whoever it is: VRFY is no oracle */
+}
+
+static void do_quit(struct receiver *r, struct span args, struct buf *out)
+{
+    if (args.n > 0) {
+        refuse(r, ANSWER_NO_ARGUMENT, out);
+        return;
+    }
+    say_closing(r, ANSWER_BYE, out);
+    r->quit = true;
+}
+
+static void do_help(struct receiver *r, struct span args, struct buf *out);
+
+enum { GREETED = RECEIVER_START | RECEIVER_IDLE | RECEIVER_MAIL | RECEIVER_RCPT, NEVER = 0 };
+
+/* `last`: it must be the last of a pipelined group (RFC 2920 3.1), and input behind it would be
+ * taken for text by one side and for commands by the other. `idle`: it moves no mail. */
+static const struct verb {
+    const char *word, *syntax;
+    unsigned phases; /* in which it is lawful */
+    enum answer otherwise;
+    bool last, idle;
+    void (*run)(struct receiver *r, struct span args, struct buf *out);
+    const char *help;
+} verbs[] = {
+    {"HELO", " domain", GREETED, ANSWER_GREETING_FIRST, false, true, do_helo, "begin a session"},
+    {"EHLO", " domain", GREETED, ANSWER_GREETING_FIRST, false, true, do_ehlo,
+     "begin a session, and hear what is offered"},
+    {"MAIL", " FROM:<address> [SIZE=octets] [BODY=7BIT|8BITMIME]", RECEIVER_IDLE,
+     ANSWER_NO_MAIL_HERE, false, false, do_mail, "begin a transaction; <> is for notices"},
+    {"RCPT", " TO:<address>", RECEIVER_MAIL | RECEIVER_RCPT, ANSWER_NO_RCPT_HERE, false, false,
+     do_rcpt, "add a recipient"},
+    {"DATA", "", RECEIVER_RCPT, ANSWER_NO_DATA_HERE, true, false, do_data,
+     "wait for 354, then send the text and a line with a dot"},
+    {"RSET", "", GREETED, ANSWER_GREETING_FIRST, false, true, do_rset, "forget the transaction"},
+    {"NOOP", " [text]", GREETED, ANSWER_GREETING_FIRST, false, true, do_noop, "do nothing"},
+    {"VRFY", " user", GREETED, ANSWER_GREETING_FIRST, false, true, do_vrfy,
+     "learn nothing about a user"},
+    {"EXPN", " list", NEVER, ANSWER_NO_EXPN, false, true, NULL, "not offered"},
+    {"HELP", " [command]", GREETED, ANSWER_GREETING_FIRST, false, true, do_help, "show this"},
+    {"QUIT", "", GREETED, ANSWER_GREETING_FIRST, false, true, do_quit, "end the session"},
+};
+enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+
+static const struct verb *find_verb(struct span word)
+{
+    for (size_t i = 0; i < VERBS; i++)
+        if (span_eq_nocase(word, span_of(verbs[i].word)))
+            return &verbs[i];
+    return NULL;
+}
+
+static void do_help(struct receiver *r, struct span args, struct buf *out)
+{
+    const struct verb *one = find_verb(args);
+    struct buf text = {0};
+
+    if (args.n > 0 && one == NULL) {
+        refuse(r, ANSWER_NO_HELP, out);
+        return;
+    }
+    for (size_t i = 0; i < VERBS; i++)
+        if (one == NULL || one == &verbs[i])
+            buf_printf(&text, "%s%s%s: %s", text.len > 0 ? "\n" : "", verbs[i].word,
+                       verbs[i].syntax, verbs[i].help);
+    if (!reply_write(out, 214, "2.0.0", BUF_SPAN(&text)) || text.failed)
+        out->failed = true;
+    buf_free(&text);
+}
+
+const char *receiver_verb(size_t i, unsigned *phases)
+{
+    if (i >= VERBS)
+        return NULL;
+    if (phases != NULL)
+        *phases = verbs[i].phases;
+    return verbs[i].word;
+}
+
+/* Lines. */
+
+static void keep_octets(struct receiver *r, struct span s)
+{
+    size_t room = sizeof(r->line) - r->line_len;
+
+    if (s.n > room) {
+        r->line_long = true;
+        s.n = room;
+    }
+    memcpy(r->line + r->line_len, s.p, s.n);
+    r->line_len += s.n;
+}
+
+/* Takes octets up to the next CR LF. True when it came; of a line that is too long the beginning
+ * was kept. */
+static bool gather_line(struct receiver *r, struct span *in)
+{
+    while (in->n > 0) {
+        size_t end = span_find(*in, '\n');
+        bool lf = end < in->n;
+        bool cr = end > 0 ? in->p[end - 1] == '\r' : r->line_cr;
+
+        keep_octets(r, (struct span){in->p, end + lf});
+        *in = span_from(*in, end + lf);
+        r->line_cr = cr && !lf;
+        if (cr && lf)
+            return true;
+    }
+    return false;
+}
+
+static bool has_stray_octet(struct span line)
+{
+    return span_find(line, '\r') < line.n || span_find(line, '\n') < line.n ||
+           span_find(line, '\0') < line.n;
+}
+
+/* A whole line; `ahead`: more input came with it. */
+static void take_command(struct receiver *r, struct span line, bool ahead, struct buf *out)
+{
+    size_t end = span_find(line, ' ');
+    const struct verb *v = find_verb((struct span){line.p, end});
+
+    if (has_stray_octet(line)) {
+        refuse(r, ANSWER_LINE_OCTETS, out);
+    } else if (v == NULL) {
+        refuse(r, ANSWER_UNKNOWN_VERB, out);
+    } else if (v->last && (ahead || r->events->more(r->arg))) {
+        say_closing(r, ANSWER_AHEAD, out);
+    } else if (v->idle && ++r->idling > RECEIVER_IDLING && ++r->errors > RECEIVER_ERRORS) {
+        say_closing(r, ANSWER_ERRORS, out);
+    } else if (!(v->phases & r->phase)) {
+        refuse(r, v->otherwise, out);
+    } else {
+        v->run(r, span_trim(span_from(line, end)), out);
+    }
+}
+
+static void take_line(struct receiver *r, struct span *in, struct buf *out)
+{
+    if (!gather_line(r, in))
+        return;
+    if (r->line_long)
+        refuse(r, ANSWER_LINE_LONG, out);
+    else
+        take_command(r, (struct span){r->line, r->line_len - 2}, in->n > 0, out);
+    r->line_len = 0;
+    r->line_long = false;
+}
+
+size_t receiver_input(struct receiver *r, struct span in, struct buf *out)
+{
+    size_t given = in.n;
+
+    if (r->phase == RECEIVER_CONNECTED && in.n > 0)
+        say_closing(r, ANSWER_EARLY, out);
+    while (in.n > 0 && !(r->phase & (RECEIVER_WAIT | RECEIVER_CLOSED)) &&
+           out->len < RECEIVER_REPLIES_MAX) {
+        if (r->phase == RECEIVER_DATA)
+            take_text(r, &in, out);
+        else
+            take_line(r, &in, out);
+    }
+    return given - in.n;
+}
+
+void receiver_open(struct receiver *r, const struct receiver_site *site,
+                   const struct receiver_events *events, void *arg)
+{
+    *r = (struct receiver){.phase = RECEIVER_CONNECTED, .site = site, .events = events, .arg = arg};
+    span_copy(SPAN("unknown"), r->helo, sizeof(r->helo));
+}
+
+void receiver_close(struct receiver *r)
+{
+    drop_message(r, "connection lost");
+    forget(r);
+    r->phase = RECEIVER_CLOSED;
+}
+
+void receiver_greet(struct receiver *r, struct buf *out)
+{
+    struct buf text = {0};
+
+    buf_printf(&text, "%s ESMTP SSMTP", r->site->host);
+    if (!reply_write(out, 220, NULL, BUF_SPAN(&text)) || text.failed)
+        out->failed = true;
+    buf_free(&text);
+    r->phase = RECEIVER_START;
+}
+
+void receiver_stop(struct receiver *r, struct buf *out)
+{
+    r->stopping = true;
+    if (r->phase & (RECEIVER_CONNECTED | RECEIVER_START | RECEIVER_IDLE))
+        say_closing(r, ANSWER_STOPPING, out);
+}
+
+void receiver_expire(struct receiver *r, struct buf *out)
+{
+    drop_message(r, r->stopping ? "the service ended" : "time is up");
+    say_closing(r, r->stopping ? ANSWER_STOPPING : ANSWER_TIME_UP, out);
+}

@@ -1,0 +1,120 @@
+/* The receiver's side of RFC 5321, as a pure machine: octets in, replies and calls of its user out.
+ * No descriptor, clock or file.
+ *
+ *   CONNECTED -> START -> IDLE -> MAIL -> RCPT -> DATA -> WAIT -> IDLE ...      any -> CLOSED
+ *             greet    HELO   MAIL    RCPT    DATA    CRLF.CRLF   receiver_committed()
+ *
+ * One table of verbs says in which phases each is lawful (session.c). Trusts nothing that comes in:
+ * a command line is bounded and ends with CR LF only, the tail of a longer one is never a command,
+ * and no octet of a client gets into a reply. In WAIT nothing is taken: what a client sent ahead
+ * stays unread until the reply before it is known. */
+#ifndef SSMTP_SESSION_H
+#define SSMTP_SESSION_H
+
+#include "lib/envelope.h"
+#include "ssmtp/data.h"
+
+enum receiver_phase {
+    RECEIVER_CONNECTED = 1, /* receiver_greet() was not called yet */
+    RECEIVER_START = 2,     /* no HELO or EHLO yet */
+    RECEIVER_IDLE = 4,      /* no transaction */
+    RECEIVER_MAIL = 8,      /* a transaction, no recipient yet */
+    RECEIVER_RCPT = 16,     /* at least one recipient */
+    RECEIVER_DATA = 32,     /* text is coming */
+    RECEIVER_WAIT = 64,     /* a message is whole: store it, then receiver_committed() */
+    RECEIVER_CLOSED = 128   /* close the connection when the replies are sent */
+};
+
+enum {
+    RECEIVER_LINE = 512,             /* octets of a command line with CR LF, 4.5.3.1.4 */
+    RECEIVER_ERRORS = 20,            /* bad commands before 421; a message stored clears them */
+    RECEIVER_STRANGERS = 1000,       /* recipients refused before 421 */
+    RECEIVER_IDLING = 100,           /* commands that move no mail before they count as bad */
+    RECEIVER_HOPS = 100,             /* Received fields: a loop, 6.3 */
+    RECEIVER_HEADER_MAX = 1 << 20,   /* octets */
+    RECEIVER_REPLIES_MAX = 16 << 10, /* octets of replies after which no command is taken */
+};
+
+/* What the user of the machine says. */
+enum receiver_verdict {
+    RECEIVER_GOOD,
+    RECEIVER_UNKNOWN,  /* recipient: no such user */
+    RECEIVER_NOT_OURS, /* recipient: not of this site */
+    RECEIVER_FULL,     /* no room on the disk */
+    RECEIVER_TROUBLE,  /* an error of our own; the client may try again */
+    RECEIVER_VERDICTS
+};
+
+/* What a session needs to know of the site; its text may change between two calls. */
+struct receiver_site {
+    char host[ADDRESS_DOMAIN_MAX + 1];
+    uint64_t maxsize; /* octets of a message */
+};
+
+struct receiver_events {
+    /* A HELO or EHLO was accepted, with this name; receiver.helo is set. */
+    void (*greeted)(void *arg, struct span name);
+    /* Whose is the forward-path? GOOD fills *to with the X-To. */
+    enum receiver_verdict (*recipient)(void *arg, const struct address *rcpt, struct address *to);
+    /* Is there room for a message of so many octets (0: not announced)? GOOD or FULL. */
+    enum receiver_verdict (*room)(void *arg, uint64_t octets);
+    /* Is there more input waiting than was given? Asked where a client must wait for the reply. */
+    bool (*more)(void *arg);
+    /* A message begins: receiver.envelope is whole. GOOD, FULL or TROUBLE. */
+    enum receiver_verdict (*begin)(void *arg);
+    /* Where its next text goes; NULL: it can't be stored, the text is dropped and `end` says why.
+     */
+    struct buf *(*text)(void *arg);
+    /* Text was put there. */
+    void (*took)(void *arg);
+    /* It is not wanted any more, for that reason; after `begin`, and instead of WAIT. */
+    void (*drop)(void *arg, const char *why);
+};
+
+struct receiver {
+    enum receiver_phase phase;
+    const struct receiver_site *site;
+    const struct receiver_events *events;
+    void *arg;
+    bool esmtp;                        /* the session began with EHLO */
+    bool stopping;                     /* 421 when the transaction in hand is over */
+    bool message;                      /* between `begin` and WAIT or `drop` */
+    bool quit;                         /* the client closed the session, by QUIT */
+    char helo[ADDRESS_DOMAIN_MAX + 1]; /* a domain or literal, or "unknown" */
+    struct envelope envelope;          /* as it goes to the spool file: each recipient once */
+    uint32_t *seen;                    /* a hash of each recipient in it */
+    size_t seen_cap;
+    unsigned recipients; /* RCPT accepted, the same ones too */
+    uint64_t size;       /* announced by SIZE=, or 0 */
+    struct data data;
+    unsigned refused; /* why the message was dropped (a row of session.c); 0: it was not */
+    unsigned errors, strangers, idling;
+
+    char line[RECEIVER_LINE]; /* as far as it came */
+    size_t line_len;
+    bool line_long, line_cr; /* it is too long; its last octet so far is CR */
+};
+
+void receiver_open(struct receiver *r, const struct receiver_site *site,
+                   const struct receiver_events *events, void *arg);
+/* A message in hand is dropped. */
+void receiver_close(struct receiver *r);
+/* The greeting. Input before it is an early talker's: 554. */
+void receiver_greet(struct receiver *r, struct buf *out);
+/* Takes octets from the client, appends replies to *out. Returns how many were taken: fewer than
+ * all when it came to WAIT or CLOSED, or has many replies; the rest is to be given again. When
+ * out->failed is set, end the connection: replies were lost. */
+size_t receiver_input(struct receiver *r, struct span in, struct buf *out);
+/* In WAIT: what became of the message. `name` goes into the reply to GOOD. */
+void receiver_committed(struct receiver *r, enum receiver_verdict v, const char *name,
+                        struct buf *out);
+/* No more messages: 421, at once or when the transaction in hand is over. */
+void receiver_stop(struct receiver *r, struct buf *out);
+/* 421 and CLOSED in any phase but WAIT: its time is up, or (stopping) ours. */
+void receiver_expire(struct receiver *r, struct buf *out);
+
+/* The verb table, for HELP's reader and the tests: the words in turn, NULL after the last. *phases
+ * (may be NULL): the set of those in which it is lawful. */
+const char *receiver_verb(size_t i, unsigned *phases);
+
+#endif

@@ -1,0 +1,289 @@
+/* See ssmtp.h. Opens the sockets, gives privileges up, and lets workers serve; from there on
+ * nothing runs as root, and no octet from outside was read before. */
+#include "ssmtp/ssmtp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "ssmtp/crew.h"
+#include "ssmtp/server.h"
+
+enum {
+    CONNECTIONS = 10000,
+    PER_CLIENT = 50,
+    CREW_GRACE_MS = 40000, /* longer than a worker's own */
+    DESCRIPTORS_KEPT = 100 /* beside those of connections: directories, sockets, libraries */
+};
+
+/* Options of this program alone; the others are lib/program's. */
+struct own_options {
+    uint64_t workers, connections, per_client, inetd;
+};
+
+struct ssmtp {
+    struct program program;
+    struct own_options options;
+    struct listen_set listeners[CREW_MAX];
+    bool shared; /* all workers use listeners[0] */
+    struct crowd *crowd;
+    struct crew crew;
+    int single; /* the connection of inetd, or -1 */
+};
+
+static const struct own_option {
+    const char *name;
+    size_t offset;
+    bool flag;
+    uint64_t min, max;
+} own_options[] = {
+    {"--workers", offsetof(struct own_options, workers), false, 1, CREW_MAX},
+    {"--connections", offsetof(struct own_options, connections), false, 1, 1000000},
+    {"--per-client", offsetof(struct own_options, per_client), false, 1, 60000},
+    {"--inetd", offsetof(struct own_options, inetd), true, 1, 1},
+};
+
+static const struct own_option *find_option(const char *word, const char **value)
+{
+    for (size_t i = 0; i < sizeof(own_options) / sizeof(own_options[0]); i++) {
+        size_t n = strlen(own_options[i].name);
+        if (strncmp(word, own_options[i].name, n) != 0 || (word[n] != '\0' && word[n] != '='))
+            continue;
+        *value = word[n] == '=' ? word + n + 1 : NULL;
+        return &own_options[i];
+    }
+    return NULL;
+}
+
+/* Takes one option; `next` is the word behind it. Returns how many words it was, 0 on an error. */
+static int take_option(struct own_options *to, const struct own_option *o, const char *value,
+                       const char *next)
+{
+    uint64_t *slot = (uint64_t *)(void *)((char *)to + o->offset);
+    const char *number = o->flag ? "1" : value != NULL ? value : next;
+
+    if ((o->flag && value != NULL) || number == NULL ||
+        !span_number(span_of(number), o->max, slot) || *slot < o->min) {
+        if (o->flag)
+            fprintf(stderr, "ssmtp: %s takes no value\n", o->name);
+        else
+            fprintf(stderr, "ssmtp: %s takes a number from %llu to %llu\n", o->name,
+                    (unsigned long long)o->min, (unsigned long long)o->max);
+        return 0;
+    }
+    return number == next && !o->flag ? 2 : 1;
+}
+
+/* Takes our own options out of argv. */
+static bool read_own(struct own_options *to, int *argc, char **argv)
+{
+    int kept = 1;
+
+    for (int i = 1; i < *argc;) {
+        const char *value = NULL;
+        const struct own_option *o = find_option(argv[i], &value);
+        int words = o == NULL ? 0 : take_option(to, o, value, argv[i + 1]);
+        if (o != NULL && words == 0)
+            return false;
+        if (o == NULL)
+            argv[kept++] = argv[i++];
+        i += words;
+    }
+    argv[kept] = NULL;
+    *argc = kept;
+    return true;
+}
+
+static unsigned cores(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+
+    return n < 1 ? 1 : n > CREW_MAX ? CREW_MAX : (unsigned)n;
+}
+
+static bool cannot_start(const struct ssmtp *s, const char *why)
+{
+    MSG(&s->program.log, T01SM022E, s->program.name, why);
+    return false;
+}
+
+/* inetd's connection is standard input, output and error at once: none of our own text may get
+ * there. */
+static bool take_single(struct ssmtp *s)
+{
+    int type = 0, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    socklen_t size = sizeof(type);
+    struct stat st;
+
+    if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM) {
+        fputs("ssmtp: --inetd: standard input must be the connection, a stream socket\n", stderr);
+        return false;
+    }
+    s->single = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    bool good = null >= 0 && s->single >= 0 && fcntl(s->single, F_SETFL, O_NONBLOCK) == 0;
+    for (int fd = STDIN_FILENO; good && fd <= STDERR_FILENO; fd++)
+        if (fstat(fd, &st) < 0 || S_ISSOCK(st.st_mode))
+            good = dup2(null, fd) == fd;
+    close(null);
+    return good;
+}
+
+/* As many descriptors as we may have; no more connections than there are descriptors for. */
+static void raise_limits(struct ssmtp *s)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur == RLIM_INFINITY || files.rlim_cur < 2UL * DESCRIPTORS_KEPT)
+        return;
+    uint64_t most = (files.rlim_cur - DESCRIPTORS_KEPT) * s->options.workers;
+    if (s->options.connections > most)
+        s->options.connections = most;
+}
+
+static bool open_listeners(struct ssmtp *s)
+{
+    const struct site *site = s->program.site;
+    struct diag d = {0};
+
+    if (!listen_inherited(&s->listeners[0], &d))
+        return cannot_start(s, d.text);
+    s->shared = s->listeners[0].n > 0;
+    if (s->shared)
+        return true;
+    bool several = s->options.workers > 1;
+    /* Sockets that share a port do not tell that another ssmtp has it: one that does not share
+     * does. */
+    if (several && listen_services(site, false, &s->listeners[0], &d))
+        listen_close(&s->listeners[0]);
+    for (unsigned i = 0; d.text[0] == '\0' && i < s->options.workers; i++)
+        listen_services(site, several, &s->listeners[i], &d);
+    return d.text[0] == '\0' || cannot_start(s, d.text);
+}
+
+/* The spool can be used, and what writers left that died is gone. */
+static bool prepare_spool(const struct ssmtp *s)
+{
+    struct spool spool;
+
+    if (!program_spool(&s->program, &spool, 1U << QUEUE_POST | 1U << QUEUE_PRT))
+        return false;
+    spool_sweep(spool.queue[QUEUE_POST]);
+    spool_sweep(spool.queue[QUEUE_PRT]);
+    spool_close(&spool);
+    return true;
+}
+
+static int work(void *arg, unsigned worker)
+{
+    struct ssmtp *s = arg;
+    struct server_params params = {.program = &s->program,
+                                   .listeners = s->single < 0 ? &s->listeners[0] : NULL,
+                                   .single = s->single,
+                                   .parent = s->crew.child ? s->crew.alive : -1,
+                                   .crowd = s->crowd,
+                                   .worker = worker};
+
+    if (s->single < 0 && !s->shared)
+        params.listeners = &s->listeners[worker];
+    /* The others' sockets stay open in the parent, for those who come after them. */
+    for (unsigned i = 0; !s->shared && i < s->options.workers; i++)
+        if (i != worker)
+            listen_close(&s->listeners[i]);
+    return server_run(&params);
+}
+
+static void died(void *arg, unsigned worker, int status)
+{
+    const struct ssmtp *s = arg;
+    char how[64];
+
+    crowd_forget(s->crowd, worker);
+    if (WIFSIGNALED(status))
+        snprintf(how, sizeof(how), "signal %d", WTERMSIG(status));
+    else
+        snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(status));
+    MSG(&s->program.log, T01SM055E, msg_num(worker + 1).text, how);
+}
+
+static void reload(void *arg)
+{
+    program_reload(&((struct ssmtp *)arg)->program);
+}
+
+static int serve(struct ssmtp *s)
+{
+    const struct program *p = &s->program;
+
+    if (s->single < 0)
+        MSG(&p->log, T01SM020I, p->name, "RECEIVER");
+    int status = s->crew.workers == 1 ? work(s, 0) : crew_run(&s->crew, CREW_GRACE_MS);
+    if (s->single < 0 && !s->crew.child)
+        MSG(&p->log, T01SM021I, p->name);
+    return status;
+}
+
+/* What must be had before the jail. */
+static bool prepare(struct ssmtp *s)
+{
+    s->crew = (struct crew){.workers = (unsigned)s->options.workers,
+                            .work = work,
+                            .died = died,
+                            .reload = reload,
+                            .arg = s};
+    s->crowd = crowd_new(s->crew.workers, (unsigned)s->options.connections,
+                         (unsigned)s->options.per_client);
+    if (s->crowd == NULL || (s->crew.workers > 1 && !crew_open(&s->crew)))
+        return cannot_start(s, strerror(errno));
+    return prepare_spool(s) && program_jail(&s->program);
+}
+
+static int start(struct ssmtp *s)
+{
+    if (s->program.once) {
+        fputs("ssmtp: --once is for programs that empty a queue; see --inetd\n", stderr);
+        return EX_USAGE;
+    }
+    raise_limits(s);
+    if (s->single < 0 && !open_listeners(s))
+        return EX_UNAVAILABLE;
+    int status = program_become_user(&s->program) && prepare(s) ? serve(s) : EX_CANTCREAT;
+    crowd_free(s->crowd);
+    return status;
+}
+
+int ssmtp_main(int argc, char **argv)
+{
+    struct ssmtp s = {
+        .program = {.name = "ssmtp",
+                    .synopsis = "[--workers N] [--connections N] [--per-client N] [--inetd]"},
+        .options = {.connections = CONNECTIONS, .per_client = PER_CLIENT},
+        .single = -1,
+    };
+
+    s.options.workers = cores();
+    if (!read_own(&s.options, &argc, argv))
+        return EX_USAGE;
+    if (s.options.inetd) {
+        s.options.workers = 1;
+        if (!take_single(&s))
+            return EX_USAGE;
+    }
+    int status = program_start(&s.program, argc, argv, false);
+    if (status < 0)
+        status = start(&s);
+    program_end(&s.program);
+    return status;
+}

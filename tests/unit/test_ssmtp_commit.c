@@ -1,0 +1,430 @@
+/* Unit tests of ssmtp/store and ssmtp/commit: messages become durable spool files, in batches. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/seal.h"
+#include "ssmtp/commit.h"
+
+enum { MESSAGES = 40, RFC_STAMP = 1795288065 };
+
+/* A throwaway spool with a committer. */
+struct fixture {
+    char path[64];
+    struct site *site;
+    struct spool spool;
+    struct store_names names;
+    struct loop *loop;
+    struct committer *committer;
+    struct commit_file file[MESSAGES];
+    unsigned wanted, done;
+};
+
+static void on_done(struct commit_file *f)
+{
+    struct fixture *x = f->arg;
+
+    if (++x->done == x->wanted)
+        loop_stop(x->loop);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *x = calloc(1, sizeof(*x));
+    struct buf member = {0};
+    struct diag d;
+
+    assert_non_null(x);
+    snprintf(x->path, sizeof(x->path), "/tmp/test_ssmtp_commit.XXXXXX");
+    assert_non_null(mkdtemp(x->path));
+    buf_printf(&member, "SYSTEM HOST(h.example) SPOOL(%s/spool)\n", x->path);
+    x->site = site_parse(BUF_SPAN(&member), "test", &d);
+    buf_free(&member);
+    assert_non_null(x->site);
+    assert_true(spool_open(&x->spool, x->site, 1U << QUEUE_POST | 1U << QUEUE_PRT, true, &d));
+    assert_true(store_names_open(&x->names, &x->spool));
+    x->loop = loop_new();
+    assert_non_null(x->loop);
+    x->committer = committer_new(x->loop, x->spool.queue[QUEUE_POST], &x->names, on_done);
+    assert_non_null(x->committer);
+    *state = x;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *x = *state;
+    char command[128];
+
+    committer_free(x->committer);
+    loop_free(x->loop);
+    store_names_close(&x->names);
+    spool_close(&x->spool);
+    site_free(x->site);
+    snprintf(command, sizeof(command), "rm -rf '%s'", x->path);
+    assert_int_equal(system(command), 0); /* NOLINT: the path is our own */
+    free(x);
+    return 0;
+}
+
+static const struct store_head *head(void)
+{
+    static struct address to;
+    static struct envelope e;
+    static struct store_head h;
+
+    address_parse(SPAN("USER@OFFICE"), ADDRESS_BARE_OK, &to, NULL);
+    e = (struct envelope){.to = &to, .nto = 1, .have_from = true};
+    h = (struct store_head){.envelope = &e,
+                            .helo = "c.example",
+                            .literal = "[192.0.2.1]",
+                            .host = "h.example",
+                            .esmtp = true,
+                            .wall = RFC_STAMP};
+    return &h;
+}
+
+/* Writes a message of so many lines of text. */
+static void write_message(struct fixture *x, struct store_file *f, unsigned lines)
+{
+    char name[STORE_NAME];
+
+    assert_true(store_names_next(&x->names, false, name));
+    assert_true(store_begin(f, x->spool.queue[QUEUE_POST], name, head()));
+    for (unsigned i = 0; i < lines; i++) {
+        struct buf *text = store_text(f);
+        if (text == NULL)
+            return;
+        buf_printf(text, "line %u of the text\n", i);
+        store_took(f);
+    }
+}
+
+static void hand_over(struct fixture *x, struct store_file *f, size_t i, enum spool_queue q)
+{
+    x->file[i] = (struct commit_file){.writer = f->writer, .to = x->spool.queue[q], .arg = x};
+    span_copy(span_of(f->name), x->file[i].name, sizeof(x->file[i].name));
+    committer_add(x->committer, &x->file[i]);
+}
+
+static void wait_for_all(struct fixture *x, unsigned n)
+{
+    x->wanted = n;
+    if (x->done < n)
+        loop_run(x->loop);
+    assert_int_equal(x->done, n);
+}
+
+static unsigned count_files(const struct fixture *x, enum spool_queue q, bool temporary)
+{
+    int copy = openat(x->spool.queue[q], ".", O_RDONLY | O_DIRECTORY);
+    DIR *list = fdopendir(copy);
+    const struct dirent *e;
+    unsigned n = 0;
+
+    assert_non_null(list);
+    while ((e = readdir(list)) != NULL)
+        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+             (e->d_name[0] == '.') == temporary;
+    closedir(list);
+    return n;
+}
+
+static void read_message(const struct fixture *x, enum spool_queue q, const char *name,
+                         struct buf *out)
+{
+    int fd = durable_open(x->spool.queue[q], name);
+    struct seal seal = {0};
+    ssize_t n;
+
+    assert_true(fd >= 0);
+    while (buf_reserve(out, 4096) && (n = read(fd, out->data + out->len, 4096)) > 0)
+        out->len += (size_t)n;
+    seal_add(&seal, BUF_SPAN(out));
+    enum seal_state s = seal_check(&seal, fd);
+    assert_true(s == SEAL_GOOD || s == SEAL_NONE); /* none: no attributes here */
+    close(fd);
+}
+
+static void a_message_is_as_it_should_be(void **state)
+{
+    struct fixture *x = *state;
+    struct store_file f;
+    struct buf text = {0};
+    char wanted[512];
+
+    write_message(x, &f, 2);
+    assert_int_equal(f.writer.fd, -1); /* a small one is not written before its end */
+    assert_true(store_end(&f));
+    assert_int_equal(count_files(x, QUEUE_POST, false), 0);
+    hand_over(x, &f, 0, QUEUE_POST);
+    wait_for_all(x, 1);
+    assert_int_equal(x->file[0].error, 0);
+    read_message(x, QUEUE_POST, x->file[0].name, &text);
+    snprintf(wanted, sizeof(wanted),
+             "X-From: <>\nX-To: <USER@OFFICE>\n"
+             "Received: from c.example ([192.0.2.1])\n\tby h.example (SSMTP) with ESMTP id %s;\n"
+             "\tSat, 21 Nov 2026 19:07:45 +0000\nline 0 of the text\nline 1 of the text\n",
+             x->file[0].name);
+    assert_string_equal(buf_str(&text), wanted);
+    assert_int_equal(count_files(x, QUEUE_POST, true), 0);
+    buf_free(&text);
+}
+
+static void a_large_message_is_written_as_it_comes(void **state)
+{
+    struct fixture *x = *state;
+    struct store_file f;
+    struct buf text = {0};
+    enum { LINES = 20000 };
+
+    write_message(x, &f, LINES);
+    assert_true(f.writer.fd >= 0);
+    assert_true(f.held.len < STORE_HELD && f.held.cap <= 2UL * STORE_HELD);
+    assert_int_equal(count_files(x, QUEUE_POST, true), 1);
+    assert_true(store_end(&f));
+    hand_over(x, &f, 0, QUEUE_PRT); /* diverted: a move between two directories */
+    wait_for_all(x, 1);
+    assert_int_equal(x->file[0].error, 0);
+    assert_int_equal(count_files(x, QUEUE_POST, true) + count_files(x, QUEUE_POST, false), 0);
+    read_message(x, QUEUE_PRT, x->file[0].name, &text);
+    struct span rest = BUF_SPAN(&text), line;
+    size_t lines = 0;
+    while (span_line(&rest, &line))
+        lines++;
+    assert_int_equal(lines, LINES + 5);
+    buf_free(&text);
+}
+
+static void a_dropped_message_leaves_nothing(void **state)
+{
+    struct fixture *x = *state;
+    struct store_file f;
+
+    write_message(x, &f, 1);
+    store_drop(&f);
+    write_message(x, &f, 20000);
+    store_drop(&f);
+    assert_int_equal(count_files(x, QUEUE_POST, true), 0);
+}
+
+/* Batches on both sides of the number from which one sync serves all. */
+static void batches(void **state)
+{
+    static const unsigned sizes[] = {1, 2, 7, 8, 9, MESSAGES};
+    struct fixture *x = *state;
+    unsigned post = 0, prt = 0;
+
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        struct store_file f[MESSAGES];
+        for (unsigned i = 0; i < sizes[s]; i++) {
+            write_message(x, &f[i], i);
+            assert_true(store_end(&f[i]));
+        }
+        x->done = 0;
+        for (unsigned i = 0; i < sizes[s]; i++)
+            hand_over(x, &f[i], i, i % 3 == 2 ? QUEUE_PRT : QUEUE_POST);
+        wait_for_all(x, sizes[s]);
+        for (unsigned i = 0; i < sizes[s]; i++) {
+            struct buf text = {0};
+            enum spool_queue q = i % 3 == 2 ? QUEUE_PRT : QUEUE_POST;
+            assert_int_equal(x->file[i].error, 0);
+            assert_int_equal(x->file[i].writer.fd, -1);
+            read_message(x, q, x->file[i].name, &text);
+            buf_free(&text);
+            post += q == QUEUE_POST;
+            prt += q == QUEUE_PRT;
+        }
+        assert_int_equal(count_files(x, QUEUE_POST, false), post);
+        assert_int_equal(count_files(x, QUEUE_PRT, false), prt);
+        assert_int_equal(count_files(x, QUEUE_POST, true), 0);
+    }
+}
+
+/* A name that is taken is never overwritten: the file gets another one. */
+static void taken_names(void **state)
+{
+    struct fixture *x = *state;
+    struct store_file f;
+    struct buf text = {0};
+    char first[STORE_NAME];
+
+    write_message(x, &f, 1);
+    assert_true(store_end(&f));
+    span_copy(span_of(f.name), first, sizeof(first));
+    int fd = openat(x->spool.queue[QUEUE_POST], first, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0 && write(fd, "another's\n", 10) == 10);
+    close(fd);
+    hand_over(x, &f, 0, QUEUE_POST);
+    wait_for_all(x, 1);
+    assert_int_equal(x->file[0].error, 0);
+    assert_string_not_equal(x->file[0].name, first);
+    read_message(x, QUEUE_POST, x->file[0].name, &text);
+    assert_non_null(strstr(buf_str(&text), "line 0 of the text"));
+    buf_clear(&text);
+    fd = durable_open(x->spool.queue[QUEUE_POST], first);
+    assert_true(fd >= 0 && buf_reserve(&text, 64) && read(fd, text.data, 64) == 10);
+    close(fd);
+    buf_free(&text);
+}
+
+/* Something that can't be synced in the place of a file: alone, and in the middle of a batch. */
+static void a_failed_sync_concerns_its_file_alone(void **state)
+{
+    static const unsigned sizes[] = {1, 3, 20};
+    struct fixture *x = *state;
+    unsigned good = 0;
+
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        struct store_file f[20];
+        unsigned bad = sizes[s] / 2;
+        int ends[2];
+        for (unsigned i = 0; i < sizes[s]; i++) {
+            write_message(x, &f[i], 1);
+            assert_true(store_end(&f[i]));
+        }
+        assert_int_equal(pipe(ends), 0);
+        assert_true(dup2(ends[0], f[bad].writer.fd) >= 0);
+        x->done = 0;
+        for (unsigned i = 0; i < sizes[s]; i++)
+            hand_over(x, &f[i], i, QUEUE_POST);
+        wait_for_all(x, sizes[s]);
+        for (unsigned i = 0; i < sizes[s]; i++)
+            assert_int_equal(x->file[i].error != 0, i == bad);
+        good += sizes[s] - 1;
+        assert_int_equal(count_files(x, QUEUE_POST, false), good);
+        assert_int_equal(count_files(x, QUEUE_POST, true), 0);
+        close(ends[0]);
+        close(ends[1]);
+    }
+}
+
+/* When the sync of all fails, nothing that it was to cover is accepted. */
+static void a_failed_sync_of_all(void **state)
+{
+    struct fixture *x = *state;
+    struct store_file f[MESSAGES];
+    unsigned bad = 0;
+
+    committer_free(x->committer);
+    x->committer = committer_new(x->loop, -1, &x->names, on_done);
+    assert_non_null(x->committer);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        write_message(x, &f[i], 1);
+        assert_true(store_end(&f[i]));
+    }
+    for (unsigned i = 0; i < MESSAGES; i++)
+        hand_over(x, &f[i], i, QUEUE_POST);
+    wait_for_all(x, MESSAGES);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        assert_true(x->file[i].error == 0 || x->file[i].error == EBADF);
+        bad += x->file[i].error != 0;
+    }
+    assert_true(bad >= 8); /* there was a batch of many */
+    assert_int_equal(count_files(x, QUEUE_POST, false), MESSAGES - bad);
+    assert_int_equal(count_files(x, QUEUE_POST, true), 0);
+}
+
+static void a_file_that_vanished_is_an_error(void **state)
+{
+    struct fixture *x = *state;
+    struct store_file f;
+
+    write_message(x, &f, 1);
+    assert_true(store_end(&f));
+    assert_int_equal(unlinkat(f.writer.dir, f.writer.temporary, 0), 0);
+    hand_over(x, &f, 0, QUEUE_POST);
+    wait_for_all(x, 1);
+    assert_int_equal(x->file[0].error, ENOENT);
+}
+
+static void what_waits_is_finished_at_the_end(void **state)
+{
+    struct fixture *x = *state;
+
+    for (size_t i = 0; i < MESSAGES; i++) {
+        struct store_file f;
+        write_message(x, &f, 1);
+        assert_true(store_end(&f));
+        hand_over(x, &f, i, QUEUE_POST);
+    }
+    x->wanted = MESSAGES + 1; /* the loop does not run any more */
+    committer_free(x->committer);
+    x->committer = NULL;
+    assert_int_equal(x->done, MESSAGES);
+    assert_int_equal(count_files(x, QUEUE_POST, false), MESSAGES);
+}
+
+static void an_error_stays_with_the_message(void **state)
+{
+    struct fixture *x = *state;
+    struct store_file f;
+    char name[STORE_NAME];
+
+    assert_true(store_names_next(&x->names, false, name));
+    assert_true(store_begin(&f, -1, name, head())); /* no directory */
+    struct buf *text = store_text(&f);
+    assert_non_null(text);
+    buf_fill(text, 'x', STORE_HELD);
+    store_took(&f);
+    assert_int_equal(f.error, EBADF);
+    assert_null(store_text(&f));
+    store_took(&f);
+    assert_false(store_end(&f));
+    assert_int_equal(f.error, EBADF);
+    assert_int_equal(f.held.cap, 0);
+    store_drop(&f);
+}
+
+static void names_go_on_with_a_new_job(void **state)
+{
+    struct fixture *x = *state;
+    char name[STORE_NAME], again[STORE_NAME];
+    unsigned job = x->names.job;
+
+    assert_true(store_names_next(&x->names, false, name));
+    assert_true(store_names_next(&x->names, false, again));
+    assert_string_not_equal(name, again);
+    x->names.last = 9999998;
+    assert_true(store_names_next(&x->names, false, name));
+    assert_non_null(strstr(name, ".D9999999."));
+    assert_int_equal(x->names.job, job);
+    assert_true(store_names_next(&x->names, false, name));
+    assert_non_null(strstr(name, ".D0000001."));
+    assert_int_not_equal(x->names.job, job);
+    job = x->names.job;
+    assert_true(store_names_next(&x->names, true, name));
+    assert_non_null(strstr(name, ".D0000001."));
+    assert_int_not_equal(x->names.job, job);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_message_is_as_it_should_be),
+        TEST(a_large_message_is_written_as_it_comes),
+        TEST(a_dropped_message_leaves_nothing),
+        TEST(batches),
+        TEST(taken_names),
+        TEST(a_failed_sync_concerns_its_file_alone),
+        TEST(a_failed_sync_of_all),
+        TEST(a_file_that_vanished_is_an_error),
+        TEST(what_waits_is_finished_at_the_end),
+        TEST(an_error_stays_with_the_message),
+        TEST(names_go_on_with_a_new_job),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,1006 @@
+/* Unit tests of ssmtp/session: the receiver's side of RFC 5321, octets in and replies out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ssmtp/session.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* A session and the user of it. Recipients: u1 to u9999 are USERn, "alias" is USER1 too, "later" is
+ * trouble of our own; anything else at host.example is unknown. */
+struct fixture {
+    struct receiver r;
+    struct receiver_site site;
+    struct buf out;    /* all replies */
+    struct buf text;   /* of the message in hand */
+    struct buf stored; /* of all messages: from, to, text */
+    enum receiver_verdict room, begin, commit;
+    bool more, refuse_text;
+    unsigned begun, took, dropped, greeted, commits;
+};
+
+static void on_greeted(void *arg, struct span name)
+{
+    struct fixture *f = arg;
+
+    assert_true(name.n > 0);
+    f->greeted++;
+}
+
+static enum receiver_verdict on_recipient(void *arg, const struct address *rcpt, struct address *to)
+{
+    struct span local = address_local(rcpt);
+    char text[40];
+    uint64_t n = 1;
+
+    (void)arg;
+    if (rcpt->kind == DOMAIN_NAME && !span_eq_nocase(address_domain(rcpt), SPAN("host.example")))
+        return RECEIVER_NOT_OURS;
+    if (span_eq(local, SPAN("later")))
+        return RECEIVER_TROUBLE;
+    if (!span_eq(local, SPAN("alias")) && !span_eq_nocase(local, SPAN("postmaster")) &&
+        (local.n < 2 || local.p[0] != 'u' || !span_number(span_from(local, 1), 9999, &n)))
+        return RECEIVER_UNKNOWN;
+    snprintf(text, sizeof(text), "USER%u@OFFICE", (unsigned)n);
+    assert_int_equal(address_parse(span_of(text), ADDRESS_BARE_OK, to, NULL), ADDRESS_GOOD);
+    return RECEIVER_GOOD;
+}
+
+static enum receiver_verdict on_room(void *arg, uint64_t octets)
+{
+    (void)octets;
+    return ((struct fixture *)arg)->room;
+}
+
+static bool on_more(void *arg)
+{
+    return ((struct fixture *)arg)->more;
+}
+
+static enum receiver_verdict on_begin(void *arg)
+{
+    struct fixture *f = arg;
+
+    f->begun++;
+    buf_clear(&f->text);
+    return f->begin;
+}
+
+static struct buf *on_text(void *arg)
+{
+    struct fixture *f = arg;
+
+    return f->refuse_text ? NULL : &f->text;
+}
+
+static void on_took(void *arg)
+{
+    ((struct fixture *)arg)->took++;
+}
+
+static void on_drop(void *arg, const char *why)
+{
+    struct fixture *f = arg;
+
+    assert_true(strlen(why) > 0);
+    f->dropped++;
+    buf_clear(&f->text);
+}
+
+static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,
+                                              on_begin,   on_text,      on_took, on_drop};
+
+static void open_session(struct fixture *f)
+{
+    *f = (struct fixture){.site = {.host = "host.example", .maxsize = 1 << 20}};
+    receiver_open(&f->r, &f->site, &events, f);
+}
+
+static void close_session(struct fixture *f)
+{
+    receiver_close(&f->r);
+    buf_free(&f->out);
+    buf_free(&f->text);
+    buf_free(&f->stored);
+}
+
+/* What the server does when a message is whole. */
+static void commit(struct fixture *f)
+{
+    const struct envelope *e = &f->r.envelope;
+
+    if (f->commit == RECEIVER_GOOD) {
+        buf_printf(&f->stored, "<%s>", e->from.text);
+        for (size_t i = 0; i < e->nto; i++)
+            buf_printf(&f->stored, " <%s>", e->to[i].text);
+        buf_addc(&f->stored, '\n');
+        buf_addspan(&f->stored, BUF_SPAN(&f->text));
+    }
+    f->commits++;
+    receiver_committed(&f->r, f->commit, "NAME", &f->out);
+}
+
+/* Gives octets from memory of their own size, committing where it is asked for. */
+static void give(struct fixture *f, struct span in)
+{
+    char *copy = malloc(in.n + (in.n == 0));
+    size_t at = 0;
+
+    assert_non_null(copy);
+    if (in.n > 0)
+        memcpy(copy, in.p, in.n);
+    while (at < in.n && f->r.phase != RECEIVER_CLOSED) {
+        struct buf out = {0};
+        at += receiver_input(&f->r, (struct span){copy + at, in.n - at}, &out);
+        buf_addspan(&f->out, BUF_SPAN(&out));
+        buf_free(&out);
+        if (f->r.phase == RECEIVER_WAIT)
+            commit(f);
+    }
+    free(copy);
+}
+
+static void gives(struct fixture *f, const char *text)
+{
+    give(f, span_of(text));
+}
+
+/* Opens a session and has it greeted, without the greeting among the replies. */
+static void begin(struct fixture *f)
+{
+    open_session(f);
+    receiver_greet(&f->r, &f->out);
+    assert_string_equal(buf_str(&f->out), "220 host.example ESMTP SSMTP\r\n");
+    buf_clear(&f->out);
+}
+
+/* The codes of all replies so far, "250 354"; forgets them. */
+static const char *codes(struct fixture *f, char *to, size_t size)
+{
+    struct span rest = BUF_SPAN(&f->out), line;
+    size_t n = 0;
+
+    to[0] = '\0';
+    while (span_line(&rest, &line)) {
+        assert_true(line.n >= 5 && line.n <= 511 && line.p[line.n - 1] == '\r');
+        if (line.p[3] == '-')
+            continue;
+        n += (size_t)snprintf(to + n, size - n, "%s%.3s", n ? " " : "", line.p);
+        assert_true(n < size);
+    }
+    buf_clear(&f->out);
+    return to;
+}
+
+static void expect_codes(struct fixture *f, const char *wanted)
+{
+    char got[4096];
+
+    assert_string_equal(codes(f, got, sizeof(got)), wanted);
+}
+
+/* The last reply line that came, without its CR LF. */
+static void expect_last(struct fixture *f, const char *wanted)
+{
+    struct span rest = BUF_SPAN(&f->out), line, last = SPAN("");
+
+    while (span_line(&rest, &line))
+        last = line;
+    assert_true(last.n > 0);
+    buf_clear(&f->text);
+    buf_add(&f->text, last.p, last.n - 1);
+    assert_string_equal(buf_str(&f->text), wanted);
+    buf_clear(&f->out);
+}
+
+static const struct {
+    enum receiver_phase phase;
+    const char *way; /* from the greeting to it */
+} phases[] = {
+    {RECEIVER_START, ""},
+    {RECEIVER_IDLE, "EHLO c.example\r\n"},
+    {RECEIVER_MAIL, "EHLO c.example\r\nMAIL FROM:<a@b.example>\r\n"},
+    {RECEIVER_RCPT, "EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u1@host.example>\r\n"},
+};
+
+enum { ANY = RECEIVER_START | RECEIVER_IDLE | RECEIVER_MAIL | RECEIVER_RCPT, SAME = 0 };
+
+/* The verbs by RFC 5321 4.1.4 and 4.3.2: what each is answered where it is lawful and elsewhere,
+ * and the phase it leads to. */
+static const struct {
+    const char *word, *line;
+    unsigned lawful;
+    const char *good, *otherwise;
+    unsigned next;
+} verbs[] = {
+    {"HELO", "HELO d.example", ANY, "250", "", RECEIVER_IDLE},
+    {"EHLO", "EHLO d.example", ANY, "250", "", RECEIVER_IDLE},
+    {"MAIL", "MAIL FROM:<x@y.example>", RECEIVER_IDLE, "250", "503", RECEIVER_MAIL},
+    {"RCPT", "RCPT TO:<u2@host.example>", RECEIVER_MAIL | RECEIVER_RCPT, "250", "503",
+     RECEIVER_RCPT},
+    {"DATA", "DATA", RECEIVER_RCPT, "354", "503", RECEIVER_DATA},
+    {"RSET", "RSET", ANY, "250", "", SAME},
+    {"NOOP", "NOOP", ANY, "250", "", SAME},
+    {"VRFY", "VRFY u1", ANY, "252", "", SAME},
+    {"EXPN", "EXPN list", 0, "", "502", SAME},
+    {"HELP", "HELP", ANY, "214", "", SAME},
+    {"QUIT", "QUIT", ANY, "221", "", RECEIVER_CLOSED},
+};
+
+static void every_verb_in_every_phase(void **state)
+{
+    unsigned set;
+
+    (void)state;
+    for (size_t v = 0; v < COUNT(verbs); v++) {
+        assert_string_equal(receiver_verb(v, &set), verbs[v].word);
+        assert_int_equal(set, verbs[v].lawful);
+        for (size_t p = 0; p < COUNT(phases); p++) {
+            bool lawful = verbs[v].lawful & phases[p].phase;
+            unsigned next = lawful && verbs[v].next != SAME ? verbs[v].next : phases[p].phase;
+            struct fixture f;
+            begin(&f);
+            gives(&f, phases[p].way);
+            assert_int_equal(f.r.phase, phases[p].phase);
+            buf_clear(&f.out);
+            gives(&f, verbs[v].line);
+            gives(&f, "\r\n");
+            expect_codes(&f, lawful ? verbs[v].good : verbs[v].otherwise);
+            if (strcmp(verbs[v].word, "RSET") == 0 && phases[p].phase != RECEIVER_START)
+                next = RECEIVER_IDLE;
+            assert_int_equal(f.r.phase, next);
+            assert_int_equal(f.r.errors, !lawful);
+            close_session(&f);
+        }
+    }
+    assert_null(receiver_verb(COUNT(verbs), NULL));
+}
+
+static void ehlo_offers_what_holds(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    gives(&f, "EHLO c.example\r\n");
+    assert_string_equal(buf_str(&f.out),
+                        "250-host.example\r\n250-SIZE 1048576\r\n250-8BITMIME\r\n250-PIPELINING\r\n"
+                        "250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n");
+    buf_clear(&f.out);
+    gives(&f, "HELO c.example\r\n");
+    assert_string_equal(buf_str(&f.out), "250 host.example\r\n");
+    assert_int_equal(f.greeted, 2);
+    close_session(&f);
+}
+
+static void help_shows_the_table(void **state)
+{
+    struct fixture f;
+    char word[16];
+
+    (void)state;
+    begin(&f);
+    gives(&f, "HELP\r\n");
+    for (size_t i = 0; i < COUNT(verbs); i++) {
+        snprintf(word, sizeof(word), " %s", verbs[i].word);
+        assert_non_null(strstr(buf_str(&f.out), word));
+    }
+    expect_codes(&f, "214");
+    gives(&f, "HELP mail\r\n");
+    assert_non_null(strstr(buf_str(&f.out), "214 2.0.0 MAIL FROM:<address>"));
+    expect_codes(&f, "214");
+    gives(&f, "HELP nothing\r\n");
+    expect_codes(&f, "504");
+    close_session(&f);
+}
+
+/* One line in a phase, and the last reply line. */
+static const struct {
+    size_t phase; /* index into phases[] */
+    struct span line;
+    const char *code;
+} lines[] = {
+#define T(literal)                                                                                 \
+    {                                                                                              \
+        literal, sizeof(literal) - 1                                                               \
+    }
+    {0, T("EHLO"), "501 5.5.4"},
+    {0, T("HELO "), "501 5.5.4"},
+    {0, T("ehlo c.example "), "250"},
+    {0, T(""), "500 5.5.1"},
+    {0, T(" NOOP"), "500 5.5.1"},
+    {0, T("NOOPX"), "500 5.5.1"},
+    {0, T("NOO"), "500 5.5.1"},
+    {0, T("NOOP with text"), "250 2.0.0"},
+    {0, T("noOp"), "250 2.0.0"},
+    {0, T("NOOP\0"), "500 5.5.2"},
+    {0, T("NO\0OP"), "500 5.5.2"},
+    {0, T("NOOP\rQUIT"), "500 5.5.2"},
+    {0, T("NOOP\nQUIT"), "500 5.5.2"},
+    {0, T("\nNOOP"), "500 5.5.2"},
+    {0, T("NOOP\r"), "500 5.5.2"},
+    {0, T("NOOP\xFF"), "500 5.5.1"},
+    {0, T("GET / HTTP/1.1"), "500 5.5.1"},
+    {0, T("STARTTLS"), "500 5.5.1"},
+    {0, T("AUTH PLAIN AAAA"), "500 5.5.1"},
+    {0, T("BDAT 10 LAST"), "500 5.5.1"},
+    {0, T("VRFY"), "501 5.5.4"},
+    {0, T("VRFY postmaster"), "252 2.0.0"},
+    {0, T("QUIT now"), "501 5.5.4"},
+    {0, T("RSET now"), "501 5.5.4"},
+    /* MAIL */
+    {1, T("MAIL"), "501 5.5.4"},
+    {1, T("MAIL FROM"), "501 5.5.4"},
+    {1, T("MAIL FROM:"), "501 5.1.7"},
+    {1, T("MAIL FROM: "), "501 5.1.7"},
+    {1, T("MAIL TO:<a@b.example>"), "501 5.5.4"},
+    {1, T("MAIL FROM:a@b.example"), "501 5.1.7"},
+    {1, T("MAIL FROM:<a@b.example"), "501 5.1.7"},
+    {1, T("MAIL FROM:<a>"), "501 5.1.7"},
+    {1, T("MAIL FROM:<postmaster>"), "501 5.1.7"},
+    {1, T("MAIL FROM:<@b.example>"), "501 5.1.7"},
+    {1, T("MAIL FROM:<a@b..example>"), "501 5.1.7"},
+    {1, T("MAIL FROM:<a b@c.example>"), "501 5.1.7"},
+    {1, T("MAIL FROM:<a@b.example>x"), "501 5.1.7"},
+    {1, T("MAIL FROM:<a@[300.1.1.1]>"), "501 5.1.7"},
+    {1, T("MAIL FROM:<\xC3\xA4@b.example>"), "553 5.6.7"},
+    {1, T("MAIL FROM:<a@\xC3\xA4.example>"), "553 5.6.7"},
+    {1, T("MAIL FROM:<\"\xFF\"@b.example>"), "553 5.6.7"},
+    {1, T("MAIL FROM:<a\x01@b.example>"), "501 5.1.7"},
+    {1, T("MAIL FROM:<>"), "250 2.1.0"},
+    {1, T("MAIL FROM: <>"), "250 2.1.0"},
+    {1, T("mail from:<A@B.example> "), "250 2.1.0"},
+    {1, T("MAIL FROM:<\"a b\"@c.example>"), "250 2.1.0"},
+    {1, T("MAIL FROM:<@r.example,@s.example:a@b.example>"), "250 2.1.0"},
+    {1, T("MAIL FROM:<a@[IPv6:2001:db8::1]>"), "250 2.1.0"},
+    {1, T("MAIL FROM:<-f@b.example>"), "250 2.1.0"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=0"), "250 2.1.0"},
+    {1, T("MAIL FROM:<a@b.example>  SIZE=100  BODY=8BITMIME"), "250 2.1.0"},
+    {1, T("MAIL FROM:<a@b.example> body=7bit size=00000000000001048576"), "250 2.1.0"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=1048577"), "552 5.3.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=4294967296"), "552 5.3.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=4294967297"), "552 5.3.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=18446744073709551615"), "552 5.3.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=18446744073709551616"), "552 5.3.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=99999999999999999999"), "552 5.3.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=100000000000000000000"), "501 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE="), "501 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE"), "501 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=-1"), "501 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=+1"), "501 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=0x10"), "501 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> SIZE=1 SIZE=1"), "501 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> BODY=BINARYMIME"), "501 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> BODY"), "501 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> SMTPUTF8"), "555 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> AUTH=<>"), "555 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> RET=HDRS"), "555 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> ENVID=a+0AX-To:+20<b>"), "555 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example> =1"), "555 5.5.4"},
+    {1, T("MAIL FROM:<a@b.example>\tSIZE=1"), "501 5.1.7"},
+    /* RCPT */
+    {2, T("RCPT"), "501 5.5.4"},
+    {2, T("RCPT FROM:<u1@host.example>"), "501 5.5.4"},
+    {2, T("RCPT TO:<>"), "501 5.1.3"},
+    {2, T("RCPT TO:u1@host.example"), "501 5.1.3"},
+    {2, T("RCPT TO:<u1>"), "501 5.1.3"},
+    {2, T("RCPT TO:<u1@>"), "501 5.1.3"},
+    {2, T("RCPT TO:<postmaster>"), "250 2.1.5"},
+    {2, T("RCPT TO:<PostMaster>"), "250 2.1.5"},
+    {2, T("RCPT TO:<u1@host.example> NOTIFY=NEVER"), "555 5.5.4"},
+    {2, T("RCPT TO:<u1@host.example> ORCPT=rfc822;a+0Ab"), "555 5.5.4"},
+    {2, T("RCPT TO:<u1@HOST.example>"), "250 2.1.5"},
+    {2, T("RCPT TO:<nobody@host.example>"), "550 5.1.1"},
+    {2, T("RCPT TO:<u1@other.example>"), "550 5.7.1"},
+    {2, T("RCPT TO:<u1%other.example@host.example>"), "550 5.1.1"},
+    {2, T("RCPT TO:<other.example!u1@host.example>"), "550 5.1.1"},
+    {2, T("RCPT TO:<\"u1@other.example\"@host.example>"), "550 5.1.1"},
+    {2, T("RCPT TO:<@host.example:u1@other.example>"), "550 5.7.1"},
+    {2, T("RCPT TO:<\xFC@host.example>"), "553 5.6.7"},
+    {2, T("RCPT TO:<later@host.example>"), "451 4.3.0"},
+    {3, T("DATA now"), "501 5.5.4"},
+#undef T
+};
+
+static void lines_are_answered(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        struct fixture f;
+        begin(&f);
+        gives(&f, phases[lines[i].phase].way);
+        buf_clear(&f.out);
+        give(&f, lines[i].line);
+        gives(&f, "\r\n");
+        if (strncmp(buf_str(&f.out), lines[i].code, strlen(lines[i].code)) != 0 &&
+            strcmp(lines[i].code, "250") != 0)
+            fail_msg("case %zu: %s is answered %s", i, lines[i].line.p, buf_str(&f.out));
+        assert_int_equal(strncmp(buf_str(&f.out), lines[i].code, 3), 0);
+        close_session(&f);
+    }
+}
+
+static void helo_names_are_made_safe(void **state)
+{
+    const struct {
+        const char *given, *kept;
+    } names[] = {
+        {"c.example", "c.example"},
+        {"C.Example", "C.Example"},
+        {"host", "host"},
+        {"[192.0.2.1]", "[192.0.2.1]"},
+        {"[IPv6:2001:DB8::1]", "[IPv6:2001:db8::1]"},
+        {"[192.0.2.1", "unknown"},
+        {"[192.0.2.1]x", "unknown"},
+        {"[]", "unknown"},
+        {"a_b.example", "unknown"},
+        {"a b", "unknown"},
+        {"(comment)", "unknown"},
+        {"a\tb", "unknown"},
+        {"\xC3\xA4.example", "unknown"},
+        {"x\x1b[2J", "unknown"},
+        {".", "unknown"},
+        {"-", "unknown"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct fixture f;
+        begin(&f);
+        assert_string_equal(f.r.helo, "unknown");
+        gives(&f, "EHLO ");
+        gives(&f, names[i].given);
+        gives(&f, "\r\n");
+        expect_codes(&f, "250");
+        assert_string_equal(f.r.helo, names[i].kept);
+        assert_true(f.r.esmtp);
+        close_session(&f);
+    }
+}
+
+static const char whole[] = "EHLO c.example\r\n"
+                            "MAIL FROM:<a@b.example> SIZE=30 BODY=8BITMIME\r\n"
+                            "RCPT TO:<u1@host.example>\r\n"
+                            "RCPT TO:<nobody@host.example>\r\n"
+                            "RCPT TO:<alias@host.example>\r\n"
+                            "RCPT TO:<u2@host.example>\r\n"
+                            "DATA\r\n"
+                            "|Subject: x\r\n\r\n..dot\r\n\x80\r\n.\r\n"
+                            "NOOP\r\n"
+                            "MAIL FROM:<>\r\n"
+                            "RCPT TO:<u3@host.example>\r\n"
+                            "DATA\r\n"
+                            "|.\r\n"
+                            "QUIT\r\n";
+static const char whole_codes[] = "250 250 250 550 250 250 354 250 250 250 250 354 250 221";
+static const char whole_stored[] = "<a@b.example> <USER1@OFFICE> <USER2@OFFICE>\n"
+                                   "Subject: x\n\n.dot\n\x80\n"
+                                   "<> <USER3@OFFICE>\n";
+
+/* Plays `whole`, whose bars stand where a client waits for 354, in pieces cut at these places. */
+static void play_whole(struct fixture *f, size_t cut, size_t size)
+{
+    struct span rest = SPAN(whole), group;
+    size_t at = 0;
+
+    begin(f);
+    while (span_cut(&rest, '|', &group))
+        while (group.n > 0) {
+            size_t n = group.n;
+            if (cut > at && cut - at < n)
+                n = cut - at;
+            if (size > 0 && size < n)
+                n = size;
+            give(f, (struct span){group.p, n});
+            group = span_from(group, n);
+            at += n;
+        }
+}
+
+static void expect_whole(struct fixture *f)
+{
+    expect_codes(f, whole_codes);
+    assert_string_equal(buf_str(&f->stored), whole_stored);
+    assert_int_equal(f->r.phase, RECEIVER_CLOSED);
+    assert_true(f->r.quit);
+    assert_int_equal(f->commits, 2);
+    assert_int_equal(f->dropped, 0);
+}
+
+static void any_split_gives_the_same(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    for (size_t cut = 0; cut < sizeof(whole); cut++) {
+        play_whole(&f, cut, 0);
+        expect_whole(&f);
+        close_session(&f);
+    }
+    for (size_t size = 1; size < 8; size++) {
+        play_whole(&f, 0, size);
+        expect_whole(&f);
+        close_session(&f);
+    }
+}
+
+static void input_waits_for_the_commit(void **state)
+{
+    struct span after = SPAN(".\r\nMAIL FROM:<x@y.example>\r\nNOOP\r\n");
+    struct buf out = {0};
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    gives(&f, phases[3].way);
+    gives(&f, "DATA\r\n");
+    assert_int_equal(receiver_input(&f.r, after, &out), 3);
+    assert_int_equal(f.r.phase, RECEIVER_WAIT);
+    assert_int_equal(out.len, 0);
+    assert_int_equal(receiver_input(&f.r, span_from(after, 3), &out), 0);
+    receiver_committed(&f.r, RECEIVER_GOOD, "SSMTP.JOB00001.D0000001.MAIL.T", &out);
+    assert_string_equal(buf_str(&out), "250 2.0.0 SPOOLED AS SSMTP.JOB00001.D0000001.MAIL.T\r\n");
+    assert_int_equal(receiver_input(&f.r, span_from(after, 3), &out), after.n - 3);
+    assert_int_equal(f.r.phase, RECEIVER_MAIL);
+    assert_string_equal(f.r.envelope.from.text, "x@y.example");
+    assert_int_equal(f.r.envelope.nto, 0);
+    buf_free(&out);
+    close_session(&f);
+}
+
+static void what_the_commit_says_is_passed_on(void **state)
+{
+    const struct {
+        enum receiver_verdict verdict;
+        const char *reply;
+    } cases[] = {
+        {RECEIVER_GOOD, "250 2.0.0 SPOOLED AS NAME"},
+        {RECEIVER_FULL, "452 4.3.1 No room for the message, try again later"},
+        {RECEIVER_TROUBLE, "451 4.3.0 Local error, try again later"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct fixture f;
+        begin(&f);
+        f.commit = cases[i].verdict;
+        gives(&f, phases[3].way);
+        gives(&f, "DATA\r\n");
+        gives(&f, "x\r\n.\r\n");
+        expect_last(&f, cases[i].reply);
+        assert_int_equal(f.r.phase, RECEIVER_IDLE);
+        gives(&f, phases[3].way);
+        assert_int_equal(f.r.phase, RECEIVER_RCPT);
+        close_session(&f);
+    }
+}
+
+static void no_room_and_no_beginning(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    gives(&f, "EHLO c.example\r\n");
+    f.room = RECEIVER_FULL;
+    gives(&f, "MAIL FROM:<a@b.example>\r\nRCPT TO:<u1@host.example>\r\n");
+    expect_codes(&f, "250 452 503");
+    f.room = RECEIVER_GOOD;
+    f.begin = RECEIVER_TROUBLE;
+    gives(&f, "MAIL FROM:<a@b.example>\r\nRCPT TO:<u1@host.example>\r\nDATA\r\n");
+    expect_codes(&f, "250 250 451");
+    assert_int_equal(f.r.phase, RECEIVER_IDLE);
+    assert_int_equal(f.dropped, 0);
+    close_session(&f);
+}
+
+/* A message that can't be stored is read to its end, and its end decides. */
+static void a_user_that_takes_no_text(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    f.refuse_text = true;
+    f.commit = RECEIVER_FULL;
+    gives(&f, phases[3].way);
+    gives(&f, "DATA\r\n");
+    gives(&f, "x\r\nQUIT\r\n.\r\nNOOP\r\n");
+    expect_codes(&f, "250 250 250 354 452 250");
+    assert_int_equal(f.took, 0);
+    assert_int_equal(f.commits, 1);
+    close_session(&f);
+}
+
+static void an_early_talker_is_refused(void **state)
+{
+    struct buf out = {0};
+    struct fixture f;
+
+    (void)state;
+    open_session(&f);
+    receiver_input(&f.r, SPAN("EHLO c.example\r\n"), &out);
+    assert_int_equal(strncmp(buf_str(&out), "554 5.5.0 ", 10), 0);
+    assert_int_equal(f.r.phase, RECEIVER_CLOSED);
+    assert_int_equal(receiver_input(&f.r, SPAN("NOOP\r\n"), &out), 0);
+    assert_int_equal(f.greeted, 0);
+    buf_free(&out);
+    close_session(&f);
+}
+
+/* RFC 2920 3.1: DATA is the last command of a group, lawful or not; else text could become commands
+ * or commands text. */
+static void nothing_may_come_behind_data(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < COUNT(phases); p++)
+        for (int how = 0; how < 3; how++) {
+            struct fixture f;
+            begin(&f);
+            gives(&f, phases[p].way);
+            buf_clear(&f.out);
+            f.more = how == 0;
+            gives(&f, how == 0   ? "DATA\r\n"
+                      : how == 1 ? "DATA\r\nSubject: x\r\n\r\n.\r\nMAIL FROM:<x@y.example>\r\n"
+                                 : "DATA\r\n.");
+            expect_codes(&f, "554");
+            assert_int_equal(f.r.phase, RECEIVER_CLOSED);
+            assert_false(f.r.quit);
+            assert_int_equal(f.begun, 0);
+            close_session(&f);
+        }
+}
+
+/* A line of that length in all, whose tail looks like commands from octet 513 on. */
+static void long_line(struct buf *line, size_t length)
+{
+    buf_clear(line);
+    buf_fill(line, 'x', 512);
+    while (line->len < length)
+        buf_adds(line, "\nQUIT\r ");
+    line->len = length - 2;
+    buf_adds(line, "\r\n");
+}
+
+static void over_long_lines(void **state)
+{
+    static const size_t lengths[] = {513, 514, 600, 1024, 65536, 262144};
+    struct buf line = {0};
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    buf_adds(&line, "NOOP ");
+    buf_fill(&line, 'x', 512 - 7);
+    buf_adds(&line, "\r\n");
+    give(&f, BUF_SPAN(&line));
+    expect_codes(&f, "250");
+    for (size_t i = 0; i < COUNT(lengths); i++)
+        for (size_t step = 0; step < 2; step++) {
+            long_line(&line, lengths[i]);
+            if (step == 0) {
+                give(&f, BUF_SPAN(&line));
+            } else {
+                give(&f, (struct span){line.data, 512});
+                assert_int_equal(f.out.len, 0);
+                give(&f, span_from(BUF_SPAN(&line), 512));
+            }
+            expect_last(&f, "500 5.5.2 Command line longer than 512 octets");
+            assert_int_equal(f.r.phase, RECEIVER_START);
+        }
+    gives(&f, "NOOP\r\n");
+    expect_codes(&f, "250");
+    buf_free(&line);
+    close_session(&f);
+}
+
+static void bad_commands_have_an_end(void **state)
+{
+    struct fixture f;
+    char got[4096];
+
+    (void)state;
+    begin(&f);
+    for (unsigned i = 0; i < RECEIVER_ERRORS; i++) {
+        gives(&f, "XXXX\r\n");
+        expect_codes(&f, "500");
+    }
+    gives(&f, "NOOP\r\n");
+    expect_codes(&f, "250");
+    gives(&f, "MAIL FROM:<a@b.example>\r\n");
+    expect_codes(&f, "421");
+    assert_int_equal(f.r.phase, RECEIVER_CLOSED);
+    close_session(&f);
+    /* Addresses that are none count, and what comes behind the 421 is not looked at. */
+    begin(&f);
+    gives(&f, "EHLO c.example\r\n");
+    for (unsigned i = 0; i < RECEIVER_ERRORS; i++)
+        gives(&f, "MAIL FROM:<>>\r\n");
+    codes(&f, got, sizeof(got));
+    gives(&f, "MAIL FROM:<>>\r\nNOOP\r\n");
+    expect_codes(&f, "421");
+    close_session(&f);
+}
+
+static void a_message_clears_the_errors(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < RECEIVER_ERRORS; i++)
+            gives(&f, "XXXX\r\n");
+        gives(&f, phases[3].way);
+        gives(&f, "DATA\r\n");
+        gives(&f, ".\r\n");
+        assert_int_equal(f.r.errors, 0);
+    }
+    assert_int_equal(f.commits, 3);
+    close_session(&f);
+}
+
+static void idling_has_an_end(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    for (unsigned i = 0; i < RECEIVER_IDLING + RECEIVER_ERRORS; i++) {
+        gives(&f, i % 2 ? "NOOP\r\n" : "RSET\r\n");
+        expect_codes(&f, "250");
+    }
+    gives(&f, "HELP\r\n");
+    expect_codes(&f, "421");
+    close_session(&f);
+}
+
+static void strangers_have_an_end(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    gives(&f, phases[2].way);
+    buf_clear(&f.out);
+    for (unsigned i = 0; i < RECEIVER_STRANGERS; i++) {
+        gives(&f, i % 2 ? "RCPT TO:<nobody@host.example>\r\n" : "RCPT TO:<u1@else.example>\r\n");
+        expect_codes(&f, "550");
+    }
+    gives(&f, "RCPT TO:<u1@host.example>\r\n");
+    expect_codes(&f, "250");
+    gives(&f, "RCPT TO:<nobody@host.example>\r\n");
+    expect_codes(&f, "421");
+    close_session(&f);
+}
+
+static void five_thousand_recipients(void **state)
+{
+    struct fixture f;
+    struct buf group = {0};
+
+    (void)state;
+    begin(&f);
+    gives(&f, phases[2].way);
+    buf_clear(&f.out);
+    for (unsigned i = 0; i < ENVELOPE_TO_MAX; i++)
+        buf_printf(&group, "RCPT TO:<u%u@host.example>\r\n", i + 1);
+    give(&f, BUF_SPAN(&group)); /* in one piece */
+    struct span rest = BUF_SPAN(&f.out), line;
+    size_t good = 0;
+    while (span_line(&rest, &line))
+        good += span_eq(line, SPAN("250 2.1.5 Recipient OK\r"));
+    assert_int_equal(good, ENVELOPE_TO_MAX);
+    assert_int_equal(f.r.envelope.nto, ENVELOPE_TO_MAX);
+    buf_clear(&f.out);
+    gives(&f, "RCPT TO:<u5001@host.example>\r\nRCPT TO:<u1@host.example>\r\n");
+    expect_codes(&f, "452 452");
+    assert_int_equal(f.r.envelope.nto, ENVELOPE_TO_MAX);
+    gives(&f, "RSET\r\n");
+    assert_int_equal(f.r.envelope.cap, 0); /* an idle session holds no memory */
+    buf_free(&group);
+    close_session(&f);
+}
+
+static void the_same_recipient_counts_once(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    gives(&f, phases[2].way);
+    gives(&f, "RCPT TO:<u1@host.example>\r\nRCPT TO:<u1@HOST.EXAMPLE>\r\n"
+              "RCPT TO:<u7@host.example>\r\nRCPT TO:<alias@host.example>\r\n");
+    expect_codes(&f, "250 250 250 250 250 250");
+    assert_int_equal(f.r.envelope.nto, 2);
+    assert_string_equal(f.r.envelope.to[0].text, "USER1@OFFICE");
+    assert_string_equal(f.r.envelope.to[1].text, "USER7@OFFICE");
+    close_session(&f);
+}
+
+/* Texts that are refused after their real end. `times` of `piece` make them. */
+static const struct {
+    const char *head, *piece;
+    size_t times;
+    const char *tail, *reply;
+} texts[] = {
+    {"", "", 0, "a\nb\r\n", "550 5.6.11"},
+    {"", "", 0, "a\rb\r\n", "550 5.6.11"},
+    {"", "", 0, "a\r\n.\nMAIL FROM:<x@y.example>\r\n", "550 5.6.11"},
+    {"", "", 0, "a\n.\r\nMAIL FROM:<x@y.example>\r\n", "550 5.6.11"},
+    {"", "", 0, "a\n.\nQUIT\r\n", "550 5.6.11"},
+    {"", "", 0, "a\r.\rQUIT\r\n", "550 5.6.11"},
+    {"", "Received: by a\r\n", 99, "\r\n", "250 2.0.0"},
+    {"", "Received: by a\r\n", 100, "\r\n", "554 5.4.6"},
+    {"", "received:\r\n", 3000, "", "554 5.4.6"},
+    {"X: y\r\n\r\n", "Received: by a\r\n", 200, "", "250 2.0.0"},
+    {"", "X: 345678901234\r\n", 61680, "", "250 2.0.0"}, /* 1 MiB less 16 */
+    {"", "X: 345678901234\r\n", 61681, "",
+     "552 5.3.4 Message header"}, /* and one more than 1 MiB */
+    {"\r\n", "12345678901234\r\n", 131071, "1234567890123\r\n", "552 5.3.4 Message too"},
+    {"\r\n", "12345678901234\r\n", 131071, "123456789012\r\n", "250 2.0.0"},
+    {"\r\n", "12345678901234\r\n", 131070, "123456789012\r\n..\nx\r\n", "550 5.6.11"},
+    {"a\nb\r\n", "12345678901234\r\n", 140000, "", "552 5.3.4 Message too"},
+    {"\r\n", "12345678901234\r\n", 140000, "\n.\nMAIL FROM:<x@y.example>\r\n", "552 5.3.4"},
+};
+
+static void bad_texts_are_refused_after_their_end(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(texts); i++)
+        for (size_t size = 65536; size > 100; size /= 13) {
+            bool good = strncmp(texts[i].reply, "250", 3) == 0;
+            struct fixture f;
+            struct buf all = {0};
+            begin(&f);
+            f.site.maxsize = 2 << 20;
+            gives(&f, phases[3].way);
+            gives(&f, "DATA\r\n");
+            buf_clear(&f.out);
+            buf_adds(&all, texts[i].head);
+            for (size_t n = 0; n < texts[i].times; n++)
+                buf_adds(&all, texts[i].piece);
+            buf_adds(&all, texts[i].tail);
+            for (struct span rest = BUF_SPAN(&all); rest.n > 0; rest = span_from(rest, size))
+                give(&f, (struct span){rest.p, rest.n < size ? rest.n : size});
+            assert_int_equal(f.out.len, 0); /* nothing before the end */
+            gives(&f, ".\r\nNOOP\r\n");
+            if (strncmp(buf_str(&f.out), texts[i].reply, strlen(texts[i].reply)) != 0)
+                fail_msg("case %zu: %s", i, buf_str(&f.out));
+            assert_int_equal(f.commits, good);
+            assert_int_equal(f.dropped, !good);
+            assert_int_equal(f.stored.len > 0, good);
+            assert_int_equal(f.r.phase, RECEIVER_IDLE);
+            expect_codes(&f, good                                     ? "250 250"
+                             : strncmp(texts[i].reply, "550", 3) == 0 ? "550 250"
+                             : strncmp(texts[i].reply, "552", 3) == 0 ? "552 250"
+                                                                      : "554 250");
+            buf_free(&all);
+            close_session(&f);
+        }
+}
+
+static void stopping(void **state)
+{
+    static const enum receiver_phase at_once[] = {RECEIVER_START, RECEIVER_IDLE};
+    struct fixture f;
+
+    (void)state;
+    for (size_t p = 0; p < COUNT(at_once); p++) {
+        begin(&f);
+        gives(&f, phases[p].way);
+        buf_clear(&f.out);
+        receiver_stop(&f.r, &f.out);
+        expect_codes(&f, "421");
+        assert_int_equal(f.r.phase, RECEIVER_CLOSED);
+        close_session(&f);
+    }
+    /* A transaction in hand goes on to its end. */
+    begin(&f);
+    gives(&f, phases[2].way);
+    buf_clear(&f.out);
+    receiver_stop(&f.r, &f.out);
+    assert_int_equal(f.out.len, 0);
+    gives(&f, "RCPT TO:<u1@host.example>\r\nDATA\r\n");
+    gives(&f, "x\r\n.\r\nNOOP\r\n");
+    expect_codes(&f, "250 354 250 421");
+    assert_int_equal(f.commits, 1);
+    close_session(&f);
+    begin(&f);
+    gives(&f, phases[3].way);
+    receiver_stop(&f.r, &f.out);
+    gives(&f, "RSET\r\n");
+    expect_codes(&f, "250 250 250 250 421");
+    close_session(&f);
+}
+
+static void time_is_up(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    gives(&f, phases[3].way);
+    gives(&f, "DATA\r\n");
+    gives(&f, "half a mess");
+    buf_clear(&f.out);
+    receiver_expire(&f.r, &f.out);
+    expect_last(&f, "421 4.4.2 Time is up, closing");
+    assert_int_equal(f.dropped, 1);
+    assert_int_equal(f.r.phase, RECEIVER_CLOSED);
+    receiver_close(&f.r);
+    assert_int_equal(f.dropped, 1);
+    close_session(&f);
+}
+
+static void a_lost_connection_drops_the_message(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    gives(&f, phases[3].way);
+    gives(&f, "DATA\r\n");
+    gives(&f, "half a mess");
+    receiver_close(&f.r);
+    assert_int_equal(f.dropped, 1);
+    assert_int_equal(f.commits, 0);
+    close_session(&f);
+}
+
+/* A client that does not read its replies is not worked for without bound. */
+static void many_replies_stop_the_input(void **state)
+{
+    struct buf in = {0}, out = {0};
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    for (int i = 0; i < 1000; i++)
+        buf_adds(&in, "HELP\r\n");
+    size_t taken = receiver_input(&f.r, BUF_SPAN(&in), &out);
+    assert_true(taken < in.len && taken % 6 == 0);
+    assert_true(out.len >= RECEIVER_REPLIES_MAX && out.len < RECEIVER_REPLIES_MAX + 2048);
+    buf_free(&in);
+    buf_free(&out);
+    close_session(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_verb_in_every_phase),
+        cmocka_unit_test(ehlo_offers_what_holds),
+        cmocka_unit_test(help_shows_the_table),
+        cmocka_unit_test(lines_are_answered),
+        cmocka_unit_test(helo_names_are_made_safe),
+        cmocka_unit_test(any_split_gives_the_same),
+        cmocka_unit_test(input_waits_for_the_commit),
+        cmocka_unit_test(what_the_commit_says_is_passed_on),
+        cmocka_unit_test(no_room_and_no_beginning),
+        cmocka_unit_test(a_user_that_takes_no_text),
+        cmocka_unit_test(an_early_talker_is_refused),
+        cmocka_unit_test(nothing_may_come_behind_data),
+        cmocka_unit_test(over_long_lines),
+        cmocka_unit_test(bad_commands_have_an_end),
+        cmocka_unit_test(a_message_clears_the_errors),
+        cmocka_unit_test(idling_has_an_end),
+        cmocka_unit_test(strangers_have_an_end),
+        cmocka_unit_test(five_thousand_recipients),
+        cmocka_unit_test(the_same_recipient_counts_once),
+        cmocka_unit_test(bad_texts_are_refused_after_their_end),
+        cmocka_unit_test(stopping),
+        cmocka_unit_test(time_is_up),
+        cmocka_unit_test(a_lost_connection_drops_the_message),
+        cmocka_unit_test(many_replies_stop_the_input),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
