@@ -1,0 +1,173 @@
+/* See postoffice.h. Waits for spool files (inotify, and a poll for file systems that have none)
+ * and lets the dispatcher work.
+ *
+ * Started as root, it works as USER, and only its delivery agents become root again, and at once
+ * the user they deliver to. */
+#include "jobs/postoffice/postoffice.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "jobs/postoffice/dispatch.h"
+#include "lib/dataset.h"
+#include "lib/unit.h"
+
+struct postoffice {
+    struct program program;
+    struct spool spool;
+    struct dispatch dispatch;
+    struct loop *loop;
+    int notify;
+};
+
+/* USER for everything but the agents: the saved user ID stays root's. */
+static bool become_user(struct postoffice *o)
+{
+    const struct program *p = &o->program;
+    const char *name = p->site->user;
+
+    o->dispatch.root = geteuid() == 0;
+    if (name == NULL || !o->dispatch.root)
+        return true;
+    const struct passwd *user = getpwnam(name);
+    if (user == NULL) {
+        MSG(&p->log, T01SM022E, p->name, "USER in the configuration is no user of this machine");
+        return false;
+    }
+    if (initgroups(name, user->pw_gid) < 0 ||
+        setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
+        setresuid(user->pw_uid, user->pw_uid, 0) < 0) {
+        MSG(&p->log, T01SM022E, p->name, "cannot become the configured USER");
+        return false;
+    }
+    return true;
+}
+
+/* What a start does before it takes work: recovery, leftovers, names. */
+static bool recover(const struct postoffice *o)
+{
+    const struct program *p = &o->program;
+    int found = unit_recover(&o->spool, "postoffice", QUEUE_POST);
+
+    if (found < 0 || dataset_names_check(&o->spool, span_of(p->site->path)) < 0) {
+        MSG(&p->log, T01SM022E, p->name, strerror(errno));
+        return false;
+    }
+    if (found > 0)
+        MSG(&p->log, T01SM023I, msg_num(found).text, p->name);
+    spool_sweep(o->spool.queue[QUEUE_POST]);
+    return true;
+}
+
+static void on_notify(void *arg)
+{
+    struct postoffice *o = arg;
+    char events[8192];
+
+    while (read(o->notify, events, sizeof(events)) > 0)
+        ;
+    dispatch_look(&o->dispatch);
+}
+
+static void on_stop(void *arg)
+{
+    struct postoffice *o = arg;
+
+    dispatch_stop(&o->dispatch);
+}
+
+static void on_reload(void *arg)
+{
+    struct postoffice *o = arg;
+
+    program_reload(&o->program);
+    dispatch_hurry(&o->dispatch);
+}
+
+/* Without inotify the poll alone finds new files. */
+static void watch_queue(struct postoffice *o)
+{
+    char path[64], link[32];
+
+    o->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (o->notify < 0)
+        return;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", o->spool.queue[QUEUE_POST]);
+    if (inotify_add_watch(o->notify, link, IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB) < 0)
+        MSG(&o->program.log, T01SM032W, spool_queue_name(o->program.site, QUEUE_POST, path),
+            "inotify is not to be had; polling");
+}
+
+static void serve(struct postoffice *o)
+{
+    struct loop_event *events[] = {
+        o->notify < 0 ? NULL : loop_readable(o->loop, o->notify, on_notify, o),
+        loop_signal(o->loop, SIGTERM, on_stop, o),
+        loop_signal(o->loop, SIGINT, on_stop, o),
+        loop_signal(o->loop, SIGHUP, on_reload, o),
+    };
+
+    dispatch_look(&o->dispatch);
+    loop_run(o->loop);
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+        loop_forget(events[i]);
+    if (o->notify >= 0)
+        close(o->notify);
+}
+
+static int work(struct postoffice *o)
+{
+    const struct program *p = &o->program;
+
+    if (unit_owner(&o->spool, "postoffice") < 0) {
+        MSG(&p->log, T01SM022E, p->name,
+            errno == EWOULDBLOCK ? "it runs already" : strerror(errno));
+        return EX_TEMPFAIL;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGIO, SIG_IGN); /* a writer may break a lease; we are done with it soon */
+    if (!recover(o))
+        return EX_IOERR;
+    o->loop = loop_new();
+    o->dispatch.program = p;
+    o->dispatch.spool = &o->spool;
+    o->dispatch.loop = o->loop;
+    o->dispatch.once = p->once;
+    if (o->loop == NULL || !dispatch_open(&o->dispatch)) {
+        MSG(&p->log, T01SM022E, p->name, "memory or descriptors are short");
+        return EX_OSERR;
+    }
+    if (!p->once) {
+        watch_queue(o);
+        MSG(&p->log, T01SM020I, p->name, "POST OFFICE");
+    }
+    serve(o);
+    dispatch_close(&o->dispatch);
+    loop_free(o->loop);
+    if (!p->once)
+        MSG(&p->log, T01SM021I, p->name);
+    return o->dispatch.in_doubt ? EX_IOERR : EX_OK;
+}
+
+int postoffice_main(int argc, char **argv)
+{
+    struct postoffice o = {.program = {.name = "postoffice", .synopsis = ""}, .notify = -1};
+
+    int status = program_start(&o.program, argc, argv, true);
+    if (status < 0) {
+        status = EX_CANTCREAT;
+        if (become_user(&o) && program_spool(&o.program, &o.spool, SPOOL_ALL_QUEUES)) {
+            status = work(&o);
+            spool_close(&o.spool);
+        }
+    }
+    program_end(&o.program);
+    return status;
+}
