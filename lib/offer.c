@@ -15,6 +15,7 @@
 
 #include "lib/clock.h"
 #include "lib/dataset.h"
+#include "lib/seal.h"
 #include "lib/wake.h"
 
 #define STEM ".OFFER-"
@@ -149,7 +150,7 @@ int offer_create(struct offer *o)
 
 int offer_done(struct offer *o, int fd)
 {
-    return syncset_add(&o->sync, fd);
+    return seal_file(fd) < 0 ? durable_drop(fd) : syncset_add(&o->sync, fd);
 }
 
 static void close_offer(struct offer *o)

@@ -42,7 +42,7 @@ int offer_begin(struct offer *o, int mail);
 /* The next file, open for writing; mode 0640, group of mail/, whatever the umask. ENOSPC beyond
  * OFFER_FILES_MAX. */
 int offer_create(struct offer *o);
-/* The file is written: takes the descriptor over for the common sync. */
+/* The file is written: seals it (seal.h), and takes the descriptor over for the common sync. */
 int offer_done(struct offer *o, int fd);
 /* O1 to O2. 0: every file is on stable storage, and usmtp was woken. The offer is closed then. */
 int offer_commit(struct offer *o);

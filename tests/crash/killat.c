@@ -1,128 +1,72 @@
-/* killat: runs a command under ptrace and counts, kills at, or fails its file-changing system
- * calls.
+/* killat: runs a command under ptrace and counts its system calls, kills at one, or makes it fail.
  *
- *     killat [-v] [-o FILE] [--only REGEX] [--path REGEX] [--socket] count              -- CMD...
- *                                                            before N | after N         -- CMD...
- *                                                            fail N ERRNO [once|from]   -- CMD...
+ *     killat [OPTION]... count                       -- CMD...
+ *                        before N | after N          -- CMD...
+ *                        fail N ERRNO [once|from]    -- CMD...
+ *                        short N [once|from]         -- CMD...
  *
  * All threads and children of the command are followed; calls are numbered from 1 in the order in
  * which they begin, whether they succeed or not. `before` and `after` kill the whole tree with
  * SIGKILL at the Nth call and exit with 137; the call is then certainly not, respectively wholly,
- * done. `fail` lets the call return ERRNO without doing it. Otherwise the exit status is the
- * command's, 128 + signal if one ended it. --only limits to calls of which REGEX is the whole name,
- * --path to those whose line (as -v shows it) REGEX matches; --socket counts what is sent and
- * received on sockets as well. SIGTERM, SIGINT and SIGHUP are passed on to the command.
+ * done. `fail` lets the call return ERRNO without doing it, `short` lets a write take half of its
+ * octets. Otherwise the exit status is the command's, 128 + signal if one ended it.
+ *
+ * --group change,open,read,fork,socket: which calls are numbered (calls.h; `change` without it);
+ * --socket: change and socket. --only REGEX: those whose whole name it matches. --path REGEX: those
+ * whose line, as -v shows it, it matches. --begin REGEX: none before the first whose line it
+ * matches. --limit SECONDS: then the tree is killed, exit status 124. --shutdown DIR=FLAGS: in the
+ * moment of the kill (`count`: of the command's end) the file system of DIR is shut down by
+ * FS_IOC_SHUTDOWN, as a power cut would.
+ * -o FILE: the report goes there. SIGTERM, SIGINT and SIGHUP are passed on to the command.
  *
  * It cannot see changes through a shared mapping or io_uring, and says so of the latter. x86-64 and
  * aarch64. A tracee that is not dumpable can be looked into only by root; one built with
- * LeakSanitizer needs ASAN_OPTIONS=detect_leaks=0, because that would trace as well. */
-#include <elf.h>
-#include <fcntl.h>
+ * LeakSanitizer needs ASAN_OPTIONS=detect_leaks=0, because that would trace as well. The tree runs
+ * with no_new_privs unless killat may do without (CAP_SYS_ADMIN). */
 #include <getopt.h>
-#include <limits.h>
-#include <linux/audit.h>
-#include <linux/fs.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <regex.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 
-#include "tests/tools/tool.h"
+#include "tests/crash/tracee.h"
 
-#ifdef __x86_64__
-enum { NATIVE_ARCH = (int)AUDIT_ARCH_X86_64 };
-#else
-enum { NATIVE_ARCH = (int)AUDIT_ARCH_AARCH64 };
+#ifndef FS_IOC_SHUTDOWN
+#define FS_IOC_SHUTDOWN _IOR('X', 125, uint32_t)
 #endif
 
-enum { KILLED_STATUS = 128 + SIGKILL, SYSCALL_STOP = SIGTRAP | 0x80 };
+enum { KILLED_STATUS = 128 + SIGKILL, LIMIT_STATUS = 124, SYSCALL_STOP = SIGTRAP | 0x80 };
 
-/* When a call counts. BY_FD: its descriptor at `at` is a regular file or directory, or, with
- * --socket, a socket. BY_SOCKET: only the latter. */
-enum when { ALWAYS, BY_FLAGS, BY_OPEN_HOW, BY_FD, BY_SOCKET, BY_CLONE };
-
-/* Arguments, a letter each: d directory of the path behind it, p path, s other string, f
- * descriptor, F open flags, H struct open_how, o mode, n number, x flags, . not shown. */
-struct call {
-    long number;
-    const char *name, *args;
-    enum when when;
-    unsigned at;
-};
-
-#define CALL(name, ...)                                                                            \
-    {                                                                                              \
-        SYS_##name, #name, __VA_ARGS__                                                             \
-    }
-
-static const struct call calls[] = {
-#ifdef SYS_open /* the calls that aarch64 has only in their -at form */
-    CALL(open, "pFo", BY_FLAGS, 1),       CALL(creat, "po", ALWAYS, 0),
-    CALL(rename, "pp", ALWAYS, 0),        CALL(link, "pp", ALWAYS, 0),
-    CALL(symlink, "sp", ALWAYS, 0),       CALL(unlink, "p", ALWAYS, 0),
-    CALL(mkdir, "po", ALWAYS, 0),         CALL(rmdir, "p", ALWAYS, 0),
-    CALL(mknod, "po", ALWAYS, 0),         CALL(chmod, "po", ALWAYS, 0),
-    CALL(chown, "pnn", ALWAYS, 0),        CALL(lchown, "pnn", ALWAYS, 0),
-    CALL(utime, "p", ALWAYS, 0),          CALL(utimes, "p", ALWAYS, 0),
-    CALL(futimesat, "dp", ALWAYS, 0),
-#endif
-    CALL(openat, "dpFo", BY_FLAGS, 2),    CALL(openat2, "dpH", BY_OPEN_HOW, 2),
-    CALL(write, "f.n", BY_FD, 0),         CALL(pwrite64, "f.nn", BY_FD, 0),
-    CALL(writev, "f.n", BY_FD, 0),        CALL(pwritev, "f.nn", BY_FD, 0),
-    CALL(pwritev2, "f.nn.x", BY_FD, 0),   CALL(sendfile, "ff.n", BY_FD, 0),
-    CALL(splice, "f.f.nx", BY_FD, 2),     CALL(copy_file_range, "f.f.nx", BY_FD, 2),
-    CALL(ioctl, "fx", BY_CLONE, 1),
-#ifdef SYS_renameat
-    CALL(renameat, "dpdp", ALWAYS, 0),
-#endif
-    CALL(renameat2, "dpdpx", ALWAYS, 0),  CALL(linkat, "dpdpx", ALWAYS, 0),
-    CALL(symlinkat, "sdp", ALWAYS, 0),    CALL(unlinkat, "dpx", ALWAYS, 0),
-    CALL(mkdirat, "dpo", ALWAYS, 0),      CALL(mknodat, "dpo", ALWAYS, 0),
-    CALL(truncate, "pn", ALWAYS, 0),      CALL(ftruncate, "fn", ALWAYS, 0),
-    CALL(fallocate, "fxnn", ALWAYS, 0),   CALL(fsync, "f", ALWAYS, 0),
-    CALL(fdatasync, "f", ALWAYS, 0),      CALL(sync, "", ALWAYS, 0),
-    CALL(syncfs, "f", ALWAYS, 0),         CALL(sync_file_range, "fnnx", ALWAYS, 0),
-    CALL(setxattr, "ps.n", ALWAYS, 0),    CALL(lsetxattr, "ps.n", ALWAYS, 0),
-    CALL(fsetxattr, "fs.n", ALWAYS, 0),   CALL(removexattr, "ps", ALWAYS, 0),
-    CALL(lremovexattr, "ps", ALWAYS, 0),  CALL(fremovexattr, "fs", ALWAYS, 0),
-    CALL(fchmod, "fo", ALWAYS, 0),        CALL(fchmodat, "dpo", ALWAYS, 0),
-    CALL(fchown, "fnn", ALWAYS, 0),       CALL(fchownat, "dpnnx", ALWAYS, 0),
-    CALL(utimensat, "dp.x", ALWAYS, 0),   CALL(read, "f.n", BY_SOCKET, 0),
-    CALL(readv, "f.n", BY_SOCKET, 0),     CALL(sendto, "f.nx", BY_SOCKET, 0),
-    CALL(sendmsg, "f.x", BY_SOCKET, 0),   CALL(sendmmsg, "f.nx", BY_SOCKET, 0),
-    CALL(recvfrom, "f.nx", BY_SOCKET, 0), CALL(recvmsg, "f.x", BY_SOCKET, 0),
-    CALL(recvmmsg, "f.nx", BY_SOCKET, 0),
-};
-
-enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
-
-enum mode { COUNT, BEFORE, AFTER, FAIL };
+enum mode { COUNT, BEFORE, AFTER, FAIL, SHORT };
 
 /* A counted call under way in a thread. */
 struct thread {
     pid_t tid;
     uint64_t number; /* 0: none */
-    bool failing;
+    bool hiding;     /* from who is not root: it only believes so */
+    bool failing;    /* it gets the error as its result */
+    uint64_t octets; /* what a shortened write was to write; 0: not shortened */
     struct buf text;
     struct thread *next;
 };
 
 struct killat {
     enum mode mode;
-    uint64_t at;
+    uint64_t at, limit;
     int error;
-    bool from, sockets, verbose;
+    unsigned groups; /* of enum group */
+    bool from, verbose;
     const regex_t *only, *path;
+    const regex_t *begin; /* NULL: it has begun */
+    int victim;           /* a directory on the file system to shut down; -1: none */
+    uint32_t victim_flags;
     FILE *out;
     pid_t command;
     int status; /* of the command */
-    bool started, killed, warned;
+    bool started, killed, late, warned;
     uint64_t count;
     struct thread *threads;
 };
@@ -156,320 +100,154 @@ static void thread_forget(struct killat *k, pid_t tid)
     }
 }
 
-/* Reads up to n octets of the tracee; short where its memory ends. */
-static size_t peek(pid_t tid, uint64_t address, void *to, size_t n)
-{
-    struct iovec local = {to, n}, remote = {(void *)(uintptr_t)address, n};
-    ssize_t got = process_vm_readv(tid, &local, 1, &remote, 1, 0);
-
-    return got < 0 ? 0 : (size_t)got;
-}
-
-/* A string of the tracee, page by page, because the page behind it may not exist. */
-static void peek_string(pid_t tid, uint64_t address, struct buf *out)
-{
-    char piece[4096];
-
-    for (size_t total = 0; total < PATH_MAX;) {
-        size_t want = sizeof(piece) - (size_t)(address % sizeof(piece));
-        size_t got = peek(tid, address, piece, want);
-        size_t end = span_find((struct span){piece, got}, '\0');
-        buf_add(out, piece, end);
-        if (end < want)
-            return;
-        total += want;
-        address += want;
-    }
-}
-
-/* The target of one of the links that /proc has for a tracee. */
-static void add_link(pid_t tid, const char *what, int fd, struct buf *out)
-{
-    char name[64], target[PATH_MAX];
-
-    if (fd >= 0)
-        snprintf(name, sizeof(name), "/proc/%ld/%s/%d", (long)tid, what, fd);
-    else
-        snprintf(name, sizeof(name), "/proc/%ld/%s", (long)tid, what);
-    ssize_t n = readlink(name, target, sizeof(target));
-    if (n > 0)
-        tool_add_printable(out, (struct span){target, (size_t)n});
-    else
-        buf_adds(out, "?");
-}
-
-/* A path as the kernel will take it: absolute, or below the directory `at`. */
-static void add_path(pid_t tid, int at, uint64_t address, struct buf *out)
-{
-    struct buf path = {0};
-
-    peek_string(tid, address, &path);
-    if (path.len == 0 || path.data[0] != '/') {
-        add_link(tid, at == AT_FDCWD ? "cwd" : "fd", at == AT_FDCWD ? -1 : at, out);
-        if (path.len > 0)
-            buf_addc(out, '/');
-    }
-    tool_add_printable(out, BUF_SPAN(&path));
-    buf_free(&path);
-}
-
-static void add_string(pid_t tid, int at, uint64_t address, struct buf *out)
-{
-    struct buf text = {0};
-
-    (void)at;
-    peek_string(tid, address, &text);
-    tool_add_printable(out, BUF_SPAN(&text));
-    buf_free(&text);
-}
-
-static void add_fd(pid_t tid, int at, uint64_t value, struct buf *out)
-{
-    (void)at;
-    buf_printf(out, "%d:", (int)value);
-    add_link(tid, "fd", (int)value, out);
-}
-
-static void add_open_flags(pid_t tid, int at, uint64_t value, struct buf *out)
-{
-    static const char *const access[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
-    static const struct {
-        uint64_t bits;
-        const char *name;
-    } known[] = {
-        {O_CREAT, "O_CREAT"},     {O_EXCL, "O_EXCL"},         {O_TRUNC, "O_TRUNC"},
-        {O_APPEND, "O_APPEND"},   {O_TMPFILE, "O_TMPFILE"},   {O_DIRECTORY, "O_DIRECTORY"},
-        {O_SYNC, "O_SYNC"},       {O_DSYNC, "O_DSYNC"},       {O_NOFOLLOW, "O_NOFOLLOW"},
-        {O_CLOEXEC, "O_CLOEXEC"}, {O_NONBLOCK, "O_NONBLOCK"},
-    };
-
-    (void)tid;
-    (void)at;
-    buf_adds(out, access[value & O_ACCMODE]);
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if ((value & known[i].bits) != known[i].bits)
-            continue;
-        buf_printf(out, "|%s", known[i].name);
-        value &= ~known[i].bits; /* O_TMPFILE and O_SYNC hold the bits of a lesser flag */
-    }
-}
-
-static uint64_t open_how_flags(pid_t tid, uint64_t address)
-{
-    uint64_t flags = 0;
-
-    return peek(tid, address, &flags, sizeof(flags)) == sizeof(flags) ? flags : 0;
-}
-
-static void add_open_how(pid_t tid, int at, uint64_t address, struct buf *out)
-{
-    add_open_flags(tid, at, open_how_flags(tid, address), out);
-}
-
-static void add_mode(pid_t tid, int at, uint64_t value, struct buf *out)
-{
-    (void)tid;
-    (void)at;
-    buf_printf(out, "0%o", (unsigned)value);
-}
-
-static void add_number(pid_t tid, int at, uint64_t value, struct buf *out)
-{
-    (void)tid;
-    (void)at;
-    buf_printf(out, "%lld", (long long)value);
-}
-
-static void add_flags(pid_t tid, int at, uint64_t value, struct buf *out)
-{
-    (void)tid;
-    (void)at;
-    buf_printf(out, "0x%llx", (unsigned long long)value);
-}
-
-/* "name arguments", one blank between. */
-static void describe(pid_t tid, const struct call *c, const uint64_t *arg, struct buf *out)
-{
-    static const struct {
-        char letter;
-        void (*add)(pid_t, int, uint64_t, struct buf *);
-    } forms[] = {
-        {'p', add_path}, {'s', add_string}, {'f', add_fd},    {'F', add_open_flags},
-        {'o', add_mode}, {'n', add_number}, {'x', add_flags}, {'H', add_open_how},
-    };
-    int at = AT_FDCWD;
-
-    buf_clear(out);
-    buf_adds(out, c->name);
-    for (size_t i = 0; c->args[i] != '\0'; i++) {
-        for (size_t f = 0; f < sizeof(forms) / sizeof(forms[0]); f++) {
-            if (forms[f].letter != c->args[i])
-                continue;
-            buf_addc(out, ' ');
-            forms[f].add(tid, at, arg[i], out);
-        }
-        at = c->args[i] == 'd' ? (int)arg[i] : AT_FDCWD;
-    }
-}
-
-/* What a descriptor of the tracee is (S_IFMT bits); 0 when it is not open. */
-static unsigned fd_type(pid_t tid, int fd)
-{
-    char name[64];
-    struct stat st;
-
-    snprintf(name, sizeof(name), "/proc/%ld/fd/%d", (long)tid, fd);
-    if (stat(name, &st) == 0)
-        return st.st_mode & S_IFMT;
-    if (errno == EACCES || errno == EPERM)
-        tool_die(errno, "cannot see the descriptors of process %ld (not dumpable?): run as root",
-                 (long)tid);
-    return 0;
-}
-
-static bool open_changes(uint64_t flags)
-{
-    return (flags & (O_CREAT | O_TRUNC)) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
-}
-
-static bool changes(const struct killat *k, pid_t tid, const struct call *c, const uint64_t *arg)
-{
-    unsigned type;
-
-    switch (c->when) {
-    case ALWAYS:
-        return true;
-    case BY_FLAGS:
-        return open_changes(arg[c->at]);
-    case BY_OPEN_HOW:
-        return open_changes(open_how_flags(tid, arg[c->at]));
-    case BY_CLONE:
-        return (uint32_t)arg[c->at] == FICLONE || (uint32_t)arg[c->at] == FICLONERANGE;
-    case BY_FD:
-        type = fd_type(tid, (int)arg[c->at]);
-        return type == S_IFREG || type == S_IFDIR || (k->sockets && type == S_IFSOCK);
-    case BY_SOCKET:
-        return k->sockets && fd_type(tid, (int)arg[c->at]) == S_IFSOCK;
-    }
-    return false;
-}
-
-/* The registers of a tracee that stands at a system call: take the call away, set its result. */
-#ifdef __x86_64__
-static bool skip_call(pid_t tid)
-{
-    return ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, orig_rax), -1L) == 0;
-}
-
-static bool set_result(pid_t tid, long result)
-{
-    return ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, rax), result) == 0;
-}
-#else
-static bool skip_call(pid_t tid)
-{
-    int none = -1;
-    struct iovec v = {&none, sizeof(none)};
-
-    return ptrace(PTRACE_SETREGSET, tid, NT_ARM_SYSTEM_CALL, &v) == 0;
-}
-
-static bool set_result(pid_t tid, long result)
-{
-    struct user_regs_struct r;
-    struct iovec v = {&r, sizeof(r)};
-
-    if (ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &v) != 0)
-        return false;
-    r.regs[0] = (unsigned long long)result;
-    return ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &v) == 0;
-}
-#endif
-
 /* SIGKILL to every process of the tree; one that a fork is just making is met by its first stop. */
-static void kill_all(struct killat *k, struct thread *at, const char *word)
+static void kill_all(struct killat *k)
 {
-    struct thread *t;
-
-    fprintf(k->out, "killed %s %llu %s\n", word, (unsigned long long)at->number,
-            buf_str(&at->text));
     k->killed = true;
-    for (t = k->threads; t != NULL; t = t->next)
+    for (const struct thread *t = k->threads; t != NULL; t = t->next)
         kill(t->tid, SIGKILL);
 }
 
-/* The call of this number, or NULL; complains of what cannot be followed. */
-static const struct call *call_of(struct killat *k, pid_t tid,
-                                  const struct __ptrace_syscall_info *info)
+static void shut_down(const struct killat *k)
 {
-    if (info->arch != (uint32_t)NATIVE_ARCH)
-        tool_die(0, "process %ld makes calls of another architecture", (long)tid);
-    if (info->entry.nr == SYS_io_uring_setup && !k->warned) {
+    if (k->victim >= 0 && ioctl(k->victim, FS_IOC_SHUTDOWN, &k->victim_flags) != 0)
+        tool_die(errno, "cannot shut the file system down");
+}
+
+static void kill_at(struct killat *k, struct thread *at, const char *word)
+{
+    shut_down(k);
+    fprintf(k->out, "killed %s %llu %s\n", word, (unsigned long long)at->number,
+            buf_str(&at->text));
+    kill_all(k);
+}
+
+/* The row of the table by which this call counts, or NULL; complains of what cannot be followed. */
+static const struct call *call_of(struct killat *k, pid_t tid, uint64_t number, const uint64_t *arg)
+{
+    if (number == SYS_io_uring_setup && !k->warned) {
         fprintf(stderr, "killat: process %ld uses io_uring, which is not seen\n", (long)tid);
         k->warned = true;
     }
-    for (size_t i = 0; i < CALLS; i++)
-        if ((uint64_t)calls[i].number == info->entry.nr)
-            return &calls[i];
+    for (size_t i = 0; i < CALLS; i++) {
+        const struct call *c = &calls[i];
+        if ((uint64_t)c->number == number && (c->group & k->groups) != 0 &&
+            (k->only == NULL || regexec(k->only, c->name, 0, NULL, 0) == 0) &&
+            call_counts(tid, c, arg))
+            return c;
+    }
     return NULL;
 }
 
-static void call_begins(struct killat *k, struct thread *t,
-                        const struct __ptrace_syscall_info *info)
+static bool matches(const regex_t *regex, struct buf *text)
 {
-    const struct call *c = call_of(k, t->tid, info);
-    const uint64_t *arg = info->entry.args;
-
-    t->number = 0;
-    if (c == NULL || (k->only && regexec(k->only, c->name, 0, NULL, 0) != 0) ||
-        !changes(k, t->tid, c, arg))
-        return;
-    describe(t->tid, c, arg, &t->text);
-    if (k->path && regexec(k->path, buf_str(&t->text), 0, NULL, 0) != 0)
-        return;
-    t->number = ++k->count;
-    bool hit = t->number == k->at || (k->from && t->number > k->at);
-    if (!hit || k->mode == COUNT || k->mode == AFTER)
-        return;
-    if (!skip_call(t->tid))
-        tool_die(errno, "cannot take call %llu away", (unsigned long long)t->number);
-    if (k->mode == BEFORE)
-        kill_all(k, t, "before");
-    else
-        t->failing = true;
+    return regex == NULL || regexec(regex, buf_str(text), 0, NULL, 0) == 0;
 }
 
-static void call_ends(struct killat *k, struct thread *t, const struct __ptrace_syscall_info *info)
+/* What happens to the call that was meant. */
+static void strike(struct killat *k, struct thread *t, const uint64_t *arg)
 {
+    bool done = true;
+
+    if (k->mode == BEFORE) {
+        done = skip_call(t->tid);
+        kill_at(k, t, "before");
+    } else if (k->mode == FAIL) {
+        t->failing = true;
+        done = skip_call(t->tid);
+    } else if (k->mode == SHORT && arg[2] > 1) {
+        t->octets = arg[2];
+        done = set_third(t->tid, arg[2] / 2);
+    }
+    if (!done)
+        tool_die(errno, "cannot alter call %llu", (unsigned long long)t->number);
+}
+
+/* A jailed program hides from whoever is not root; here it must not. */
+static bool hides(uint64_t number, const uint64_t *arg)
+{
+    return number == SYS_prctl && arg[0] == PR_SET_DUMPABLE && arg[1] == 0 && geteuid() != 0;
+}
+
+/* Returns whether its end must be seen. */
+static bool call_begins(struct killat *k, struct thread *t, uint64_t number, const uint64_t *arg)
+{
+    t->number = 0;
+    if (hides(number, arg)) {
+        t->hiding = skip_call(t->tid);
+        return t->hiding;
+    }
+    const struct call *c = call_of(k, t->tid, number, arg);
+    if (c == NULL)
+        return false;
+    describe(t->tid, c, arg, &t->text);
+    if (!matches(k->begin, &t->text))
+        return false;
+    k->begin = NULL;
+    if (!matches(k->path, &t->text))
+        return false;
+    t->number = ++k->count;
+    if (k->mode != COUNT && (t->number == k->at || (k->from && t->number > k->at)))
+        strike(k, t, arg);
+    return k->verbose || t->failing || t->octets > 0 || t->number == k->at;
+}
+
+static void show_result(const struct killat *k, struct thread *t, long long result)
+{
+    fprintf(k->out, "%s%llu %s = ",
+            t->failing      ? "failed "
+            : t->octets > 0 ? "short "
+                            : "",
+            (unsigned long long)t->number, buf_str(&t->text));
+    if (result < 0 && result >= -4095 && strerrorname_np((int)-result))
+        fprintf(k->out, "-%s\n", strerrorname_np((int)-result));
+    else
+        fprintf(k->out, "%lld\n", result);
+}
+
+static void call_ends(struct killat *k, struct thread *t, long long result)
+{
+    bool struck = t->failing || t->octets > 0;
+
+    if (t->hiding && !set_result(t->tid, 0))
+        tool_die(errno, "cannot keep process %ld from hiding", (long)t->tid);
+    t->hiding = false;
     if (t->number == 0)
         return;
-    long long result = t->failing ? -(long long)k->error : (long long)info->exit.rval;
-    if (t->failing && !set_result(t->tid, -(long)k->error))
-        tool_die(errno, "cannot let call %llu fail", (unsigned long long)t->number);
-    if (k->verbose || (t->failing && t->number == k->at)) {
-        fprintf(k->out, "%s%llu %s = ", t->failing ? "failed " : "", (unsigned long long)t->number,
-                buf_str(&t->text));
-        if (result < 0 && result >= -4095 && strerrorname_np((int)-result))
-            fprintf(k->out, "-%s\n", strerrorname_np((int)-result));
-        else
-            fprintf(k->out, "%lld\n", result);
+    if (t->failing) {
+        result = -(long long)k->error;
+        if (!set_result(t->tid, (long)result))
+            tool_die(errno, "cannot let call %llu fail", (unsigned long long)t->number);
     }
+    /* The caller may count on the register that held the argument. */
+    if (t->octets > 0 && !set_third(t->tid, t->octets))
+        tool_die(errno, "cannot give call %llu its argument back", (unsigned long long)t->number);
+    if (k->verbose || (struck && t->number == k->at))
+        show_result(k, t, result);
     if (k->mode == AFTER && t->number == k->at)
-        kill_all(k, t, "after");
-    t->number = 0;
+        kill_at(k, t, "after");
+    t->number = t->octets = 0;
     t->failing = false;
 }
 
-static void syscall_stop(struct killat *k, pid_t tid)
+/* A stop at the begin (by the filter) or the end of a call. How the tracee is to go on. */
+static enum __ptrace_request at_call(struct killat *k, pid_t tid)
 {
     struct __ptrace_syscall_info info = {0};
+    uint64_t arg[6];
 
     if (!k->started || ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) <= 0)
-        return;
-    if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-        call_begins(k, thread_of(k, tid), &info);
-    else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
-        call_ends(k, thread_of(k, tid), &info);
+        return PTRACE_CONT;
+    if (info.arch != (uint32_t)NATIVE_ARCH)
+        tool_die(0, "process %ld makes calls of another architecture", (long)tid);
+    if (info.op == PTRACE_SYSCALL_INFO_SECCOMP) {
+        memcpy(arg, info.seccomp.args, sizeof(arg));
+        return call_begins(k, thread_of(k, tid), info.seccomp.nr, arg) ? PTRACE_SYSCALL
+                                                                       : PTRACE_CONT;
+    }
+    if (info.op == PTRACE_SYSCALL_INFO_EXIT)
+        call_ends(k, thread_of(k, tid), info.exit.rval);
+    return PTRACE_CONT;
 }
 
 /* execve by a thread that is not the first makes it the first: its own id is gone. */
@@ -487,15 +265,16 @@ static void exec_stop(struct killat *k, pid_t tid)
 static void stopped(struct killat *k, pid_t tid, int status)
 {
     int signal = WSTOPSIG(status), event = status >> 16;
-    long go = PTRACE_SYSCALL, deliver = 0;
+    enum __ptrace_request go = PTRACE_CONT;
+    long deliver = 0;
 
     thread_of(k, tid);
     if (k->killed) {
         kill(tid, SIGKILL);
         return;
     }
-    if (signal == SYSCALL_STOP)
-        syscall_stop(k, tid);
+    if (signal == SYSCALL_STOP || event == PTRACE_EVENT_SECCOMP)
+        go = at_call(k, tid);
     else if (event == PTRACE_EVENT_EXEC)
         exec_stop(k, tid);
     else if (event == PTRACE_EVENT_STOP && signal != SIGTRAP)
@@ -503,7 +282,7 @@ static void stopped(struct killat *k, pid_t tid, int status)
     else if (event == 0)
         deliver = signal;
     /* A tracee that was killed meanwhile is not there any more; its end will be reported. */
-    if (!k->killed && ptrace((enum __ptrace_request)go, tid, 0, deliver) != 0 && errno != ESRCH)
+    if (!k->killed && ptrace(go, tid, 0, deliver) != 0 && errno != ESRCH)
         tool_die(errno, "cannot go on with process %ld", (long)tid);
 }
 
@@ -512,6 +291,18 @@ static void ended(struct killat *k, pid_t tid, int status)
     thread_forget(k, tid);
     if (tid == k->command)
         k->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void took_signal(struct killat *k, int signal)
+{
+    if (signal == SIGALRM) {
+        k->late = true;
+        fprintf(k->out, "not ended after %llu seconds and %llu calls\n",
+                (unsigned long long)k->limit, (unsigned long long)k->count);
+        kill_all(k);
+    } else if (signal > 0 && signal != SIGCHLD) {
+        kill(k->command, signal);
+    }
 }
 
 /* Follows the tree until nothing of it is left. `wake` holds SIGCHLD and the signals to pass on. */
@@ -525,24 +316,52 @@ static void follow(struct killat *k, const sigset_t *wake)
             return;
         if (tid < 0)
             tool_die(errno, "waitpid");
-        if (tid == 0) {
-            int signal = sigwaitinfo(wake, NULL);
-            if (signal > 0 && signal != SIGCHLD)
-                kill(k->command, signal);
-        } else if (WIFSTOPPED(status)) {
+        if (tid == 0)
+            took_signal(k, sigwaitinfo(wake, NULL));
+        else if (WIFSTOPPED(status))
             stopped(k, tid, status);
-        } else {
+        else
             ended(k, tid, status);
-        }
     }
+}
+
+/* A filter that stops the tree at the calls of the wanted groups, and nowhere else. */
+static bool install_filter(unsigned groups)
+{
+    struct sock_filter code[2 * CALLS + 8];
+    struct sock_fprog program = {0, code};
+    size_t n = 0;
+
+    code[n++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+    code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0);
+    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+    code[n++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 1, 0);
+    code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 1);
+    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+    for (size_t i = 0; i < CALLS; i++) {
+        if ((calls[i].group & groups) == 0)
+            continue;
+        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+                                                 (uint32_t)calls[i].number, 0, 1);
+        code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+    }
+    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    program.len = (unsigned short)n;
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ||
+           (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 
 /* Starts the command, held back until it is traced. */
 static void start(struct killat *k, char **argv, const sigset_t *mask)
 {
-    const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC |
-                         PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
-    int gate[2], status;
+    const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL |
+                         PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                         PTRACE_O_TRACECLONE;
+    int gate[2];
     char c;
 
     if (pipe2(gate, O_CLOEXEC) != 0 || (k->command = fork()) < 0)
@@ -552,23 +371,27 @@ static void start(struct killat *k, char **argv, const sigset_t *mask)
         sigprocmask(SIG_SETMASK, mask, NULL);
         if (read(gate[0], &c, 1) != 1)
             _exit(TOOL_BROKEN);
+        if (!install_filter(k->groups))
+            tool_die(errno, "seccomp");
         execvp(argv[0], argv);
         fprintf(stderr, "killat: cannot run %s: %s\n", argv[0], strerror(errno));
         _exit(errno == ENOENT ? 127 : 126);
     }
     close(gate[0]);
-    if (ptrace(PTRACE_SEIZE, k->command, 0, options) != 0 ||
-        ptrace(PTRACE_INTERRUPT, k->command, 0, 0) != 0 ||
-        waitpid(k->command, &status, __WALL) != k->command || !WIFSTOPPED(status) ||
-        ptrace(PTRACE_SYSCALL, k->command, 0, 0) != 0 || write(gate[1], "", 1) != 1)
+    if (ptrace(PTRACE_SEIZE, k->command, 0, options) != 0 || write(gate[1], "", 1) != 1)
         tool_die(errno, "cannot trace");
     close(gate[1]);
+    if (k->limit > 0)
+        alarm((unsigned)k->limit);
 }
 
 static void usage(void)
 {
-    puts("usage: killat [-v] [-o FILE] [--only REGEX] [--path REGEX] [--socket]\n"
-         "              count | before N | after N | fail N ERRNO [once|from]  -- CMD...");
+    puts("usage: killat [-v] [-o FILE] [--group change,open,read,fork,socket] [--socket]\n"
+         "              [--only REGEX] [--path REGEX] [--begin REGEX] [--limit SECONDS]\n"
+         "              [--shutdown DIR=FLAGS]\n"
+         "              count | before N | after N | fail N ERRNO [once|from] |\n"
+         "              short N [once|from]  -- CMD...");
 }
 
 static void compile(regex_t *r, const char *option, const char *text, bool whole)
@@ -603,32 +426,111 @@ static void read_words(struct killat *k, int n, char **word)
     } modes[] = {{"count", COUNT, 1, 1},
                  {"before", BEFORE, 2, 2},
                  {"after", AFTER, 2, 2},
-                 {"fail", FAIL, 3, 4}};
+                 {"fail", FAIL, 3, 4},
+                 {"short", SHORT, 2, 3}};
 
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-        if (n < modes[i].least || n > modes[i].most || strcmp(word[0], modes[i].name) != 0)
+        int most = modes[i].most, plain = modes[i].mode == FAIL || modes[i].mode == SHORT;
+        if (n < modes[i].least || n > most || strcmp(word[0], modes[i].name) != 0)
             continue;
         k->mode = modes[i].mode;
         if (n > 1)
             k->at = tool_number(word[0], word[1], UINT64_MAX);
-        if (n > 2)
+        if (k->mode == FAIL)
             k->error = error_number(word[2]);
-        if (n > 3)
-            k->from = strcmp(word[3], "from") == 0;
-        if (n <= 3 || k->from || strcmp(word[3], "once") == 0)
+        k->from = plain && n == most && strcmp(word[most - 1], "from") == 0;
+        if (!plain || n < most || k->from || strcmp(word[most - 1], "once") == 0)
             return;
     }
     usage();
     exit(TOOL_BROKEN);
 }
 
+static unsigned read_groups(const char *text)
+{
+    static const struct {
+        const char *name;
+        enum group group;
+    } groups[] = {
+        {"change", CHANGE}, {"open", OPEN}, {"read", READ}, {"fork", FORK}, {"socket", SOCKET}};
+    struct span word, rest = span_of(text);
+    unsigned result = 0;
+
+    while (span_cut(&rest, ',', &word)) {
+        size_t i = 0, n = sizeof(groups) / sizeof(groups[0]);
+        while (i < n && !span_eq(word, span_of(groups[i].name)))
+            i++;
+        if (i == n)
+            tool_die(0, "--group: \"%s\" names an unknown group", text);
+        result |= groups[i].group;
+    }
+    return result;
+}
+
+static void read_victim(struct killat *k, char *text)
+{
+    char *flags = strrchr(text, '=');
+
+    if (flags == NULL)
+        tool_die(0, "--shutdown takes DIR=FLAGS");
+    *flags++ = '\0';
+    k->victim_flags = (uint32_t)tool_number("--shutdown", flags, 2);
+    k->victim = open(text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (k->victim < 0)
+        tool_die(errno, "cannot open %s", text);
+}
+
+enum option_code { ONLY, PATH, BEGIN, GROUP, SOCKETS, LIMIT, SHUTDOWN, REGEXES = BEGIN + 1 };
+
+static void take_option(struct killat *k, int option, regex_t regex[REGEXES])
+{
+    static const char *const names[REGEXES] = {"--only", "--path", "--begin"};
+    const regex_t **const places[REGEXES] = {&k->only, &k->path, &k->begin};
+
+    switch (option) {
+    case ONLY:
+    case PATH:
+    case BEGIN:
+        compile(&regex[option], names[option], optarg, option == ONLY);
+        *places[option] = &regex[option];
+        break;
+    case GROUP:
+        k->groups = read_groups(optarg);
+        break;
+    case SOCKETS:
+        k->groups |= SOCKET;
+        break;
+    case LIMIT:
+        k->limit = tool_number("--limit", optarg, 86400);
+        break;
+    case SHUTDOWN:
+        read_victim(k, optarg);
+        break;
+    case 'o':
+        k->out = fopen(optarg, "we");
+        if (k->out == NULL)
+            tool_die(errno, "cannot write %s", optarg);
+        break;
+    case 'v':
+        k->verbose = true;
+        break;
+    default:
+        usage();
+        exit(option == 'h' ? 0 : TOOL_BROKEN);
+    }
+}
+
 /* Reads what stands before "--"; returns the command behind it. */
-static char **read_options(struct killat *k, int argc, char **argv, regex_t regex[2])
+static char **read_options(struct killat *k, int argc, char **argv, regex_t regex[REGEXES])
 {
     static const struct option names[] = {
-        {"only", required_argument, NULL, 'O'},
-        {"path", required_argument, NULL, 'P'},
-        {"socket", no_argument, NULL, 's'},
+        {"only", required_argument, NULL, ONLY},
+        {"path", required_argument, NULL, PATH},
+        {"begin", required_argument, NULL, BEGIN},
+        {"group", required_argument, NULL, GROUP},
+        {"socket", no_argument, NULL, SOCKETS},
+        {"limit", required_argument, NULL, LIMIT},
+        {"shutdown", required_argument, NULL, SHUTDOWN},
         {"verbose", no_argument, NULL, 'v'},
         {"output", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
@@ -638,58 +540,48 @@ static char **read_options(struct killat *k, int argc, char **argv, regex_t rege
 
     while (own < argc && strcmp(argv[own], "--") != 0)
         own++;
-    while ((c = getopt_long(own, argv, "vo:h", names, NULL)) != -1) {
-        if (c == 'O') {
-            compile(&regex[0], "--only", optarg, true);
-            k->only = &regex[0];
-        } else if (c == 'P') {
-            compile(&regex[1], "--path", optarg, false);
-            k->path = &regex[1];
-        } else if (c == 'o') {
-            k->out = fopen(optarg, "we");
-            if (k->out == NULL)
-                tool_die(errno, "cannot write %s", optarg);
-        } else if (c == 's') {
-            k->sockets = true;
-        } else if (c == 'v') {
-            k->verbose = true;
-        } else {
-            usage();
-            exit(c == 'h' ? 0 : TOOL_BROKEN);
-        }
-    }
+    while ((c = getopt_long(own, argv, "vo:h", names, NULL)) != -1)
+        take_option(k, c, regex);
     if (own + 1 >= argc)
         tool_die(0, "no command behind \"--\"; see --help");
     read_words(k, own - optind, argv + optind);
     return argv + own + 1;
 }
 
+static void report(const struct killat *k)
+{
+    if (k->mode == COUNT)
+        fprintf(k->out, "%llu\n", (unsigned long long)k->count);
+    else if (!k->killed && k->count < k->at)
+        fprintf(k->out, "ended after %llu calls, before call %llu\n", (unsigned long long)k->count,
+                (unsigned long long)k->at);
+    if (fclose(k->out) != 0)
+        tool_die(errno, "cannot write the report");
+}
+
 int main(int argc, char **argv)
 {
-    struct killat k = {.out = stdout};
-    regex_t regex[2];
+    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGALRM};
+    struct killat k = {.out = stdout, .groups = CHANGE, .victim = -1};
+    regex_t regex[REGEXES] = {0};
     sigset_t wake, mask;
 
     char **command = read_options(&k, argc, argv, regex);
+    const bool used[REGEXES] = {k.only != NULL, k.path != NULL, k.begin != NULL};
     sigemptyset(&wake);
-    sigaddset(&wake, SIGCHLD);
-    sigaddset(&wake, SIGTERM);
-    sigaddset(&wake, SIGINT);
-    sigaddset(&wake, SIGHUP);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        sigaddset(&wake, signals[i]);
     sigprocmask(SIG_BLOCK, &wake, &mask);
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans of the tree are ours to reap */
     start(&k, command, &mask);
     follow(&k, &wake);
     if (k.mode == COUNT)
-        fprintf(k.out, "%llu\n", (unsigned long long)k.count);
-    else if (!k.killed && k.count < k.at)
-        fprintf(k.out, "ended after %llu calls, before call %llu\n", (unsigned long long)k.count,
-                (unsigned long long)k.at);
-    if (fclose(k.out) != 0)
-        tool_die(errno, "cannot write the report");
-    if (k.only)
-        regfree(&regex[0]);
-    if (k.path)
-        regfree(&regex[1]);
+        shut_down(&k);
+    report(&k);
+    for (int i = 0; i < REGEXES; i++)
+        if (used[i])
+            regfree(&regex[i]);
+    if (k.late)
+        return LIMIT_STATUS;
     return k.killed ? KILLED_STATUS : k.status;
 }
