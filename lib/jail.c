@@ -32,6 +32,7 @@ static const struct row {
     {"spool4", 0},
     {"usmtp", NEED_CONNECT | NEED_THREADS},
     {"ssmtp", NEED_LISTEN | NEED_THREADS | NEED_WORKERS},
+    {"printer", NEED_THREADS}, /* the child that converts; fontconfig and pango make threads */
 };
 
 #define READ_DIR (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)

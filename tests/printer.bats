@@ -6,6 +6,7 @@
 load helper
 
 setup() {
+  cd "$BATS_TEST_TMPDIR" || return
   site
   PRT=$SPOOL/jes/PRT
   PRINT=$SPOOL/print

@@ -130,6 +130,8 @@ static _Noreturn void work(const struct render *r, int words, pid_t parent)
         _exit(EX_TEMPFAIL);
     setrlimit(RLIMIT_CPU, &cpu);
     setrlimit(RLIMIT_CORE, &none);
+    if (!program_jail(r->program))
+        _exit(EX_TEMPFAIL);
     _exit(convert(r, words));
 }
 
