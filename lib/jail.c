@@ -225,6 +225,7 @@ static const int base_calls[] = {
     SCMP_SYS(fsync),
     SCMP_SYS(fdatasync),
     SCMP_SYS(syncfs),
+    SCMP_SYS(sync_file_range),
     SCMP_SYS(copy_file_range),
     SCMP_SYS(fgetxattr),
     SCMP_SYS(fsetxattr),

@@ -70,7 +70,7 @@ static int write_data_set(struct offer *o, const struct identity *who, const str
                           const struct copy *c)
 {
     struct buf head = {0};
-    int result = -1, fd = offer_create(o);
+    int fd = offer_create(o);
 
     if (fd < 0)
         return -1;
@@ -78,14 +78,12 @@ static int write_data_set(struct offer *o, const struct identity *who, const str
     buf_addspan(&head, BUF_SPAN(&c->mail->head));
     if (head.failed)
         errno = ENOMEM;
-    else if (durable_write(fd, head.data, head.len) == 0 && write_body(fd, c) == 0)
-        result = offer_done(o, fd);
+    bool written =
+        !head.failed && durable_write(fd, head.data, head.len) == 0 && write_body(fd, c) == 0;
     int saved = errno;
     buf_free(&head);
-    if (result < 0)
-        close(fd); /* given up with its offer */
     errno = saved;
-    return result;
+    return written ? offer_done(o, fd) : durable_drop(fd);
 }
 
 static bool load_body(struct copy *c)

@@ -16,6 +16,7 @@ setup()
     HOME_DIR=$SITE/home
     socket=$SITE/tmux
     owner=$(id -u) group=$(id -g) who=$(id -un)
+    bare=(env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 ASAN_OPTIONS=detect_leaks=0)
     user_is=()
     if ((owner == 0)); then
         owner=1 group=1 who=nobody
@@ -42,6 +43,7 @@ EOM
 
 teardown()
 {
+    stop_all
     [[ -S $socket ]] && tmux -S "$socket" kill-server 2>/dev/null
     [[ -n $base ]] && rm -rf "$base"
     return 0
@@ -259,6 +261,32 @@ message text
     assert_equal "$(body 1)" text
 }
 
+@test "to the far end's Maildir: a session, and a script's attachment" {
+    sink=$SITE/sink port=$(free_port)
+    ((EUID == 0)) && sed -i "s/^SYSTEM /SYSTEM USER($(id -nu "$owner"))/" "$MEMBER"
+    printf "SERVICE NAME(USMTP)\nROUTE DOMAIN(*) HOST([127.0.0.1]) PORT(%d)\n" "$port" >>"$MEMBER"
+    sed -i 's/MAXSIZE/QUIET(1S) MAXSIZE/' "$MEMBER"
+    start_server sink "$(tool smtpsink)" -p "$port" --maildir "$sink"
+    wait_for_port "$port"
+    sndmsg < <(type_in 'one@far.example, "Zwo" <two@far.example>' 'Bcc: three@far.example' '' \
+        'Grüße' . 'schöne Grüße' .f=OTAPXYZ.MYMESSGE.TEXT '')
+    head -c 50000 /dev/urandom >"$HOME_DIR/octets"
+    sndmsg -s s -a octets four@far.example <<<text
+    run "$BUILD/usmtp" -C "$MEMBER" --log stderr --once
+    assert_success
+    assert_equal "$(find "$SPOOL/mail" -mindepth 1 ! -name '.WAKE')" ''
+    assert_equal "$(find "$sink/new" -type f | wc -l)" 4
+    tr -d '\r' <"$(grep -rl 'text of a data set' "$sink/new" | head -1)" >"$SITE/got"
+    run cat "$SITE/got"
+    assert_line 'From: Chris Doaks <CDoaks@mail.example.org>'
+    assert_line 'To: one@far.example, Zwo <two@far.example>'
+    refute_output --partial three@far.example
+    assert_equal "$(sed '1,/^$/d' "$SITE/got")" "$(printf '.\nschöne Grüße\nthe text of a data set')"
+    tr -d '\r' <"$(grep -rl 'filename=octets' "$sink/new")" |
+        awk '/filename=octets/ { on = 1; next } /^--/ { on = 0 } on' | base64 -d >"$SITE/octets"
+    cmp "$HOME_DIR/octets" "$SITE/octets"
+}
+
 # ---- addresses
 
 @test "display names, quoted names, literals and lists over several lines" {
@@ -419,6 +447,23 @@ message text
     assert_equal "$(body 1)" 'schöne Grüße'
 }
 
+@test "a terminal of another charset: in and out" {
+    mkdir "$SITE/locales"
+    localedef -i de_DE -f ISO-8859-1 "$SITE/locales/de_DE.ISO-8859-1" 2>/dev/null ||
+        skip 'needs the sources of locales'
+    run as_user env LOCPATH="$SITE/locales" LC_ALL=de_DE.ISO-8859-1 "$SITE/sndmsg" -C "$MEMBER" \
+        < <(printf 'J\366rg <j@x.example>\n\ngr\374n\nsch\366n \245\n\\t\n\n')
+    assert_success
+    assert_output --partial $'To: J\xf6rg <j@x.example>'
+    assert_output --partial $'sch\xf6n \xa5'
+    assert_equal "$(body 1)" 'schön ¥'
+    run as_user env LOCPATH="$SITE/locales" LC_ALL=de_DE.ISO-8859-1 "$SITE/sndmsg" -C "$MEMBER" \
+        -s $'gr\374n' a@b.example < <(printf '\344')
+    assert_success
+    assert_equal "$(mails | wc -l)" 2
+    assert_equal "$(cat $(mails) | grep -c '^ä$')" 1
+}
+
 @test "a long line becomes quoted-printable" {
     printf 'x%.0s' {1..2000} >"$SITE/long"
     run sndmsg -s s a@b.example <"$SITE/long"
@@ -499,13 +544,12 @@ s
 .f=./big
 .a=./OTHER
 
-END' - env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER"
+END' - "${bare[@]}" "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER"
     assert_success
     assert_line '-->a@b.example SPOOLED'
     cmp <(body 1) <(cat big; tail -c 1 big | grep -q . && echo)
     rm -rf "$SPOOL"/mail/.OFFER*
-    run bash -c 'ulimit -v 153600; exec "$@" </dev/null' - env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 \
-        "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" -s s -a big a@b.example
+    run bash -c 'ulimit -v 153600; exec "$@" </dev/null' - "${bare[@]}" "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" -s s -a big a@b.example
     assert_success
     cmp big <(mail 1 | awk '/filename=big/ { on = 1; next } /^--/ { on = 0 } on' | base64 -d)
 }
@@ -689,14 +733,12 @@ END' - env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 "${user_is[@]}" "$SITE/sndmsg" -C 
 @test "ENOSPC at each file-changing call of a script: all or none" {
     killat=$(tool killat)
     as_user true # the environment of the count is that of the runs
-    count=$(cd "$HOME_DIR" && "$killat" -o /dev/stdout count -- env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 \
-        "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" -s s -a "$SITE/USERTBL" a@b.example c@d.example \
+    count=$(cd "$HOME_DIR" && "$killat" -o /dev/stdout count -- "${bare[@]}" "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" -s s -a "$SITE/USERTBL" a@b.example c@d.example \
         <<<text | tail -1)
     ((count > 10))
     for ((n = 1; n <= count; n++)); do
         rm -rf "$SPOOL"/mail/.OFFER*
-        run "$killat" -o /dev/null fail "$n" ENOSPC -- env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 \
-            "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" -s s -a "$SITE/USERTBL" a@b.example \
+        run "$killat" -o /dev/null fail "$n" ENOSPC -- "${bare[@]}" "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" -s s -a "$SITE/USERTBL" a@b.example \
             c@d.example <<<text
         if ((status == 0)); then
             assert_equal "$(mails | wc -l)" 2
@@ -716,13 +758,11 @@ END' - env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 "${user_is[@]}" "$SITE/sndmsg" -C 
 @test "ENOSPC at each file-changing call of a session: SPOOLED is only said of what is" {
     killat=$(tool killat)
     type_in a@b.example c@d.example s text ".f=OTAPXYZ.MYMESSGE.TEXT" '\x' '' >"$SITE/in"
-    count=$("$killat" -o /dev/stdout count -- env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 \
-        "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" <"$SITE/in" | tail -1)
+    count=$("$killat" -o /dev/stdout count -- "${bare[@]}" "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" <"$SITE/in" | tail -1)
     ((count > 20))
     for ((n = 1; n <= count; n++)); do
         rm -rf "$SPOOL"/mail/.OFFER* "$HOME_DIR/.local"
-        run "$killat" -o /dev/null fail "$n" ENOSPC -- env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 \
-            "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" <"$SITE/in"
+        run "$killat" -o /dev/null fail "$n" ENOSPC -- "${bare[@]}" "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" <"$SITE/in"
         if [[ $output == *' SPOOLED'* && $output != *'NOT SPOOLED'* ]]; then
             assert_equal "$(mails | wc -l)" 2
             assert_equal "$status" 0
@@ -738,12 +778,10 @@ END' - env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 "${user_is[@]}" "$SITE/sndmsg" -C 
 @test "killed before each file-changing call: a whole offer or none, and the draft" {
     killat=$(tool killat)
     type_in a@b.example c@d.example s text '' >"$SITE/in"
-    count=$("$killat" -o /dev/stdout count -- env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 \
-        "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" <"$SITE/in" | tail -1)
+    count=$("$killat" -o /dev/stdout count -- "${bare[@]}" "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" <"$SITE/in" | tail -1)
     for ((n = 1; n <= count; n++)); do
         rm -rf "$SPOOL"/mail/.OFFER* "$HOME_DIR/.local"
-        run "$killat" -o /dev/null before "$n" -- env -i HOME="$HOME_DIR" LC_ALL=C.UTF-8 \
-            "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" <"$SITE/in"
+        run "$killat" -o /dev/null before "$n" -- "${bare[@]}" "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER" <"$SITE/in"
         assert_equal "$status" 137
         if [[ -n $(mails) ]]; then
             assert_equal "$(mails | wc -l)" 2

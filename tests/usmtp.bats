@@ -72,6 +72,19 @@ sink() {
   assert_output $'.\n..\n.hidden\n\n.'
 }
 
+@test "a mail of 5 MiB arrives whole" {
+  local sum
+  sink
+  seq -f 'line %.0f of a long mail' 200000 >"$BATS_TEST_TMPDIR/long"
+  { printf 'X-From: CDoaks@mail.example.org\nX-To: someone@far.example\n\n'; cat "$BATS_TEST_TMPDIR/long"; } >"$SPOOL/jes/RMT21/.m"
+  mv "$SPOOL/jes/RMT21/.m" "$SPOOL/jes/RMT21/m"
+  "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+  run usmtp --once
+  assert_output --partial 'status=sent'
+  stop_server sink
+  sed '1,/^\r*$/d' "$BATS_TEST_TMPDIR"/sink/new/* | tr -d '\r' | cmp - "$BATS_TEST_TMPDIR/long"
+}
+
 @test "carriage control becomes format effectors" {
   sink
   local name

@@ -103,12 +103,13 @@ static void lost_mail(struct connection *c, const char *status, const char *why)
     c->session.state = SESSION_CLOSED;
 }
 
-/* Sends as much of the text as the wire has room for. */
+/* Sends as much of the text as the wire has room for. What the kernel takes at once makes room
+ * again, and raises no event: so it goes on until something is left, for which on_ready() comes. */
 static void send_text(struct connection *c, struct buf *out)
 {
     struct span piece;
 
-    while (!c->text_done && wire_unsent(c->wire) + out->len < UNSENT_MAX) {
+    while (!c->text_done && wire_unsent(c->wire) < UNSENT_MAX) {
         bool good = mailfile_read(&c->mail, &piece);
         if (!good) {
             lost_mail(c, "4.3.0", "the mail data set cannot be read");
@@ -120,10 +121,11 @@ static void send_text(struct connection *c, struct buf *out)
             good = text_end(c->text, out);
             c->text_done = true;
         }
-        if (!good) {
+        if (!good || !wire_send(c->wire, BUF_SPAN(out))) {
             lost_mail(c, "4.3.0", "memory is short");
             return;
         }
+        buf_clear(out);
     }
     if (c->text_done)
         session_text_sent(&c->session);
@@ -250,8 +252,6 @@ static void on_ready(void *arg)
         return;
     }
     send_text(c, &out);
-    if (out.len > 0)
-        wire_send(c->wire, BUF_SPAN(&out));
     buf_free(&out);
     set_deadline(c); /* a block is out: the next has its own time */
     run(c, (struct span){"", 0});
