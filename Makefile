@@ -48,7 +48,7 @@ SRC_usertable := usertable/main.c
 LIBS          := -levent_core -lunistring -lcrypto -lseccomp -lcap
 
 UNIT  := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
-TOOLS := $(patsubst tests/tools/%.c,%,$(wildcard tests/tools/*.c)) killat
+TOOLS := $(patsubst tests/tools/%.c,%,$(wildcard tests/tools/*.c)) killat inventory
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CORE := $(BUILD)/libspoolmail.a
@@ -57,8 +57,8 @@ BIN  := $(PROGRAMS:%=$(BUILD)/%)
 DEPS_BUILD := gcc libc6-dev pkg-config libssl-dev libunistring-dev libevent-dev libunbound-dev libidn2-dev libseccomp-dev libcap-dev \
               libgmime-3.0-dev libcairo2-dev libpango1.0-dev libedit-dev fonts-dejavu-core
 DEPS_TEST  := bats bats-support bats-assert bats-file libcmocka-dev mandoc strace swaks postfix \
-              python3-minimal python3 tmux expect faketime attr poppler-utils iproute2 openssl \
-              dovecot-lmtpd dovecot-imapd curl
+              python3 tmux expect faketime attr poppler-utils iproute2 openssl \
+              dovecot-lmtpd dovecot-imapd curl xfsprogs
 DEPS_LINT  := clang clang-tidy cppcheck shellcheck libclang-rt-14-dev
 
 MANUALS := $(wildcard usertable/*.[1-8] jobs/*/*.[1-8] spool4/*.[1-8] usmtp/*.[1-8] ssmtp/*.[1-8] \
@@ -74,6 +74,7 @@ help:
 	@echo "make check     all tests (installs what they need)"
 	@echo "make asan      the same under AddressSanitizer and UBSan"
 	@echo "make fuzz      fuzz every parser, FUZZ_SECONDS each (60); TARGETS=fuzz_x for one"
+	@echo "make crash     kill, fault, power-cut and clock sweeps (long, as root)"
 	@echo "make coverage  branches taken by the tests"
 	@echo "make lint      static checks of sources, scripts and manuals"
 	@echo "make install   to DESTDIR and PREFIX"
@@ -145,7 +146,7 @@ install: all
 clean:
 	rm -rf build build-asan build-fuzz build-cov
 
-tools: $(TOOLS:%=$(BUILD)/tests/%)
+tools: $(TOOLS:%=$(BUILD)/tests/%) $(BUILD)/tests/failmalloc.so
 unit: $(UNIT:%=$(BUILD)/unit/%)
 
 $(CORE): $(call obj,$(LIB_SRC) $(TABLE_SRC))
@@ -175,9 +176,22 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libparts.a $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/killat: $(BUILD)/obj/tests/crash/killat.o $(CORE)
+$(BUILD)/tests/killat $(BUILD)/tests/inventory: $(BUILD)/tests/%: $(BUILD)/obj/tests/crash/%.o $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+# An allocator that fails when told; never itself under a sanitizer.
+$(BUILD)/tests/failmalloc.so: tests/crash/failmalloc.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -O2 $(WARN) -D_GNU_SOURCE -I. -shared -fPIC -o $@ $< -ldl
+
+# The long sweeps: kills, faults, power cuts, orders of calls, clocks. About an hour, as root.
+.PHONY: crash
+crash: deps-test
+	@$(MAKE) --no-print-directory -j2 all tools
+	BUILD=$(abspath $(BUILD)) tests/crash/sweep all
+	BUILD=$(abspath $(BUILD)) tests/crash/order
+	BUILD=$(abspath $(BUILD)) tests/crash/clock
+	BUILD=$(abspath $(BUILD)) tests/crash/powercut
 
 .SECONDARY:
 $(BUILD)/obj/%.o: %.c

@@ -1,0 +1,89 @@
+# Follows a trace of killat (-v count) and says where a power cut could break what it does; the rules
+# are in `order`. Variables: spool, the spool; out, the file that standard output is; shell=1: the
+# command is several programs; partial=1: it did not come to its end. A call that failed did nothing.
+function parent(p) { sub(/\/[^\/]*$/, "", p); return p }
+function below(p, d) { return index(p, d "/") == 1 }
+function short(p) { return below(p, spool) ? substr(p, length(spool) + 2) : p }
+function broken(rule, text) { printf "%s: call %d %s %s: %s\n", rule, NR, $2, short(path), text; bad = 1 }
+# A folder where a name counts: the queues, mail/.
+function counts(d) { return d == spool "/mail" || parent(d) == spool "/jes" }
+function clean_dir(d) { delete entries[d]; delete arrived[d]; delete removed[d] }
+# Everything known of a path goes with it when it is renamed.
+function move(table, from, to,   p, list, n, i) {
+    n = 0
+    for (p in table) if (p == from || below(p, from)) list[++n] = p
+    for (i = 1; i <= n; i++) {
+        table[to substr(list[i], length(from) + 1)] = table[list[i]]
+        delete table[list[i]]
+    }
+}
+function unsynced_below(d,   p) {
+    for (p in written) if (p == d || below(p, d)) return short(p)
+    for (p in entries) if (p == d || below(p, d)) return short(p)
+    return ""
+}
+function commit_of(p,   u) { for (u in commits) if (below(p, u)) return u; return "" }
+function on_rename(from, to,   p, u) {
+    path = from
+    u = commit_of(from)
+    if (u != "" && parent(u) in entries) broken("R2", short(u) " is not yet synced as committed")
+    if (to ~ /\.done$/) {
+        p = unsynced_below(from)
+        if (p != "") broken("R1", "committed before " p " is synced")
+        for (p in claimed) if (below(p, from) && claimed[p] in entries)
+            broken("R1", "committed before the queue " short(claimed[p]) " is synced")
+    } else if (counts(parent(to)) || to ~ /\/CHKPT$/) {
+        if (from in written) broken("R1", "it counts before its octets are synced")
+        if (from ~ /\.done\/mail\// && (spool "/work/NAMES") in written)
+            broken("R6", "NAMES is not yet synced")
+    }
+    if (parent(to) ~ /\.open\/in$/) claimed[to] = parent(from)
+    move(written, from, to); move(entries, from, to); move(claimed, from, to)
+    if (to ~ /\.done$/) commits[to] = 1
+    if (u != "") { went[u] = went[u] " " parent(to) }
+    if (from ~ /\/mail\// || counts(parent(from))) removed[parent(from)] = from
+    entries[parent(from)] = entries[parent(to)] = 1
+    if (counts(parent(to))) arrived[parent(to)] = to
+}
+function on_unlink(p, dir,   u, list, n, i) {
+    path = p
+    u = commit_of(p)
+    if (u != "" && !dir && parent(u) in entries) broken("R2", "used up before the commit is synced")
+    if (p in commits) {
+        n = split(went[p], list, " ")
+        for (i = 1; i <= n; i++) if (list[i] in arrived) broken("R3", "before " short(list[i]) " is synced")
+        delete commits[p]; delete went[p]
+    }
+    if (!dir && parent(p) == spool "/mail" && !mail_synced && !shell) broken("R7", "mail/ was never synced")
+    delete written[p]
+    entries[parent(p)] = 1
+    if (counts(parent(p)) && p !~ /\/\.[^\/]*$/) removed[parent(p)] = p
+}
+function on_sync(p) {
+    delete written[p]
+    clean_dir(p)
+    if (p == spool "/mail") mail_synced = 1
+}
+function on_ack(   p) {
+    for (p in arrived) broken("R4", "told before " short(p) " is synced")
+}
+$NF ~ /^-/ { next }
+{ path = $3; file = $3; sub(/^[0-9]+:/, "", file) }
+$2 ~ /^rename/ { on_rename($3, $4) }
+$2 == "unlinkat" { on_unlink($3, $4 == "0x200") }
+$2 ~ /^(unlink|rmdir)$/ { on_unlink($3, $2 == "rmdir") }
+$2 ~ /^f(data)?sync$/ { on_sync(file) }
+$2 == "syncfs" { delete written; delete entries; delete arrived; delete removed; mail_synced = 1 }
+$2 ~ /write/ && file == out && $3 ~ /^1:/ { on_ack() }
+$2 ~ /write|truncate/ && below(file, spool) && file !~ /\/(JOBNO|CHKPT)$/ { written[file] = 1 }
+$2 ~ /^open/ && $4 ~ /O_CREAT/ && below($3, spool) && $4 ~ /O_EXCL/ {
+    entries[parent($3)] = 1
+    if ($3 ~ /\.open\/(mail|POST|PRT)\// && (spool "/work/NAMES") in written) broken("R6", "NAMES is not yet synced")
+}
+$2 ~ /^mkdir/ { entries[parent($3)] = 1 }
+END {
+    if (partial) exit bad
+    for (p in arrived) { path = arrived[p]; $2 = "end"; broken("R5", "its arrival is never synced") }
+    for (p in removed) if (p == spool "/mail") { path = removed[p]; $2 = "end"; broken("R5", "its removal is never synced") }
+    exit bad
+}

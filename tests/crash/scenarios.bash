@@ -1,0 +1,172 @@
+# The scenarios: each step of each program's work. The words are explained in crash.bash.
+# shellcheck shell=bash
+# shellcheck disable=SC2016 # the texts are evaluated later
+
+# spool4
+
+row spool4-good 'one job for two recipients'
+prepare 'drop a one@far.example two@far.example'
+command_is 'spool4 --once'
+recover 'spool4 --once'
+expect '1 mail one@far.example a' '1 mail two@far.example a'
+unread a 'mail one@far.example a' 'mail two@far.example a'
+
+row spool4-many 'so many data sets that one syncfs serves them, from several jobs'
+prepare 'drop a one@far.example two@far.example three@far.example four@far.example' \
+    'drop b one@far.example two@far.example three@far.example four@far.example' \
+    'drop c:1500 one@far.example two@far.example'
+command_is 'spool4 --once'
+recover 'spool4 --once'
+for id in a b; do
+    for to in one two three four; do
+        expect "1 mail $to@far.example $id"
+    done
+    unread "$id" "mail one@far.example $id" "mail two@far.example $id" \
+        "mail three@far.example $id" "mail four@far.example $id"
+done
+expect '1 mail one@far.example c' '1 mail two@far.example c'
+unread c 'mail one@far.example c' 'mail two@far.example c'
+
+row spool4-batch 'Batch SMTP: two mails in one file'
+prepare '{ printf "HELO host\nMAIL FROM:<$FROM>\nRCPT TO:<one@far.example>\nRCPT TO:<two@far.example>\nDATA\nSubject: a\n\n"; body a; printf ".\nMAIL FROM:<$FROM>\nRCPT TO:<three@far.example>\nDATA\nSubject: b\n\n"; body b; printf ".\nQUIT\n"; } | into "$SPOOL/jes/RMT21" batch'
+command_is 'spool4 --once'
+recover 'spool4 --once'
+expect '1 mail one@far.example a' '1 mail two@far.example a' '1 mail three@far.example b'
+unread batch 'mail one@far.example a' 'mail two@far.example a' 'mail three@far.example b'
+
+row spool4-held 'a faulty file: HOLD with its reason, and a notice'
+prepare '{ printf "X-From: $FROM\n\n"; body a; } | into "$SPOOL/jes/RMT21" faulty'
+command_is 'spool4 --once'
+recover 'spool4 --once'
+expect '1 HOLD faulty a' '1 HOLD faulty.REASON -' '1 POST CZQ14CD@MYHOST -'
+
+row spool4-mixed 'good and faulty files in one unit; a name that HOLD has already'
+prepare 'drop a one@far.example two@far.example' \
+    '{ printf "X-From: $FROM\n\n"; body b; } | into "$SPOOL/jes/HOLD" faulty' \
+    '{ printf "X-From: $FROM\n\n"; body c; } | into "$SPOOL/jes/RMT21" faulty' \
+    'drop d three@far.example' 'mkfifo "$SPOOL/jes/RMT21/fifo"'
+command_is 'spool4 --once'
+recover 'spool4 --once'
+expect '1 mail one@far.example a' '1 mail two@far.example a' '1 mail three@far.example d' \
+    '1 HOLD faulty b' '1 HOLD mark-faulty c' '1 HOLD mark-faulty.REASON -' '1 HOLD fifo fifo' \
+    '1 HOLD fifo.REASON -' '2 POST CZQ14CD@MYHOST -'
+# The mark stands in the reason and in the notice.
+varies 'HOLD mark-faulty.REASON -' 'POST CZQ14CD@MYHOST -'
+unread a 'mail one@far.example a' 'mail two@far.example a'
+unread d 'mail three@far.example d'
+
+row spool4-taken 'a stranger put files with the coming names into mail/'
+prepare 'drop a one@far.example two@far.example' \
+    'echo 00000150000000000001 >"$SPOOL/work/NAMES"' \
+    'mail s "$FROM" three@far.example >"$SPOOL/mail/OUT.D47195.T0240000.N0002"' \
+    'mail t "$FROM" three@far.example >"$SPOOL/mail/OUT.D47195.T0240000.N0003"'
+command_is 'spool4 --once'
+recover 'spool4 --once'
+expect '1 mail one@far.example a' '1 mail two@far.example a' '1 mail three@far.example s' \
+    '1 mail three@far.example t'
+unread a 'mail one@far.example a' 'mail two@far.example a'
+
+# usmtp
+
+row usmtp-sent 'two data sets are sent and deleted'
+prepare 'queue a one@far.example two@far.example'
+command_is 'usmtp --once'
+recover 'usmtp --once'
+expect '1+ far one@far.example a' '1+ far two@far.example a'
+
+row usmtp-many 'several mails over several connections, one of them large'
+prepare 'queue a one@far.example two@far.example three@far.example four@far.example' \
+    'queue b:3000 one@far.example two@far.example' \
+    'queue c one@far.example two@far.example three@far.example four@far.example'
+command_is 'usmtp --once'
+recover 'usmtp --once'
+for id in a c; do
+    for to in one two three four; do
+        expect "1+ far $to@far.example $id"
+    done
+done
+expect '1+ far one@far.example b' '1+ far two@far.example b'
+
+row usmtp-kept 'refused for now: kept for its retry'
+prepare 'queue a later@far.example'
+command_is 'usmtp --once'
+recover 'usmtp --once'
+expect '1 mail later@far.example a'
+
+row usmtp-notice 'refused for good: a notice, and the original in it'
+prepare 'queue a no@far.example'
+command_is 'usmtp --once'
+recover 'usmtp --once'
+expect '1 POST CZQ14CD@MYHOST a'
+
+row usmtp-append 'the notice in the form of the S/390'
+keywords 'NOTICE(APPEND)'
+prepare 'queue a no@far.example'
+command_is 'usmtp --once'
+recover 'usmtp --once'
+expect '1 POST CZQ14CD@MYHOST a'
+
+row usmtp-dead 'refused for good, and nobody to tell: a dead letter'
+prepare 'printf "MAIL FROM:<>\nRCPT TO:<no@far.example>\nDATA\nSubject: a\n\n%s\n.\n" "$(body a)" | into "$SPOOL/jes/RMT21" a' \
+    'run "spool4 --once"' 'mv "$SPOOL"/mail/OUT.* "$SPOOL/mail/OUT.D26001.T0000000.N0001"'
+command_is 'usmtp --once'
+recover 'usmtp --once'
+expect '1 DEAD OUT.D26001.T0000000.N0001 a' '1 DEAD OUT.D26001.T0000000.N0001.REASON -'
+
+row usmtp-held 'what is no data set: HOLD with its reason'
+prepare '{ printf "X-From: $FROM\n\n"; body a; } | into "$SPOOL/mail" stranger'
+command_is 'usmtp --once'
+recover 'usmtp --once'
+expect '1 HOLD stranger a' '1 HOLD stranger.REASON -' '1 POST CZQ14CD@MYHOST -'
+
+row usmtp-expired 'kept before, and now too old: given up'
+prepare 'queue a later@far.example' 'run "usmtp --once"' \
+    'sed -i "s/^TIME [0-9]*/TIME 9000000/" "$SPOOL/work/CHKPT"'
+command_is 'usmtp --once'
+recover 'usmtp --once'
+expect '1 POST CZQ14CD@MYHOST a'
+
+row usmtp-mixed 'sent, kept, refused, dead and held in one run'
+prepare 'queue a one@far.example no@far.example later@far.example two@far.example' \
+    '{ printf "X-From: $FROM\n\n"; body s; } | into "$SPOOL/mail" stranger' \
+    '{ mail d "<>" no@far.example; } | into "$SPOOL/mail" OUT.D26001.T0000000.N0001'
+command_is 'usmtp --once'
+recover 'usmtp --once'
+expect '1+ far one@far.example a' '1+ far two@far.example a' '1 mail later@far.example a' \
+    '1 POST CZQ14CD@MYHOST a' '1 POST CZQ14CD@MYHOST -' '1 HOLD stranger s' '1 HOLD stranger.REASON -' \
+    '1 DEAD OUT.D26001.T0000000.N0001 d' '1 DEAD OUT.D26001.T0000000.N0001.REASON -'
+
+row usmtp-unsynced 'data sets that spool4 has put into mail/ but not synced'
+prepare 'drop a one@far.example two@far.example'
+unsynced 'argv "spool4 --once"; "$KILLAT" --only fsync --path "$SPOOL/mail\$" before 1 -- "${ARGV[@]}" >/dev/null 2>&1'
+command_is 'usmtp --once'
+recover 'spool4 --once' 'usmtp --once'
+expect '1+ far one@far.example a' '1+ far two@far.example a'
+
+# submit
+
+row submit-one 'a job writes one spool file'
+needs submit spool4
+prepare 'deck "a one@far.example"'
+command_is 'submit "$WORK/deck"'
+recover 'spool4 --once'
+expect 'ack=SPOOLED mail one@far.example a'
+
+row submit-two 'two steps write a spool file each, one large'
+needs submit spool4
+prepare 'deck "a one@far.example two@far.example" "b:2000 three@far.example four@far.example"'
+command_is 'submit "$WORK/deck"'
+recover 'spool4 --once'
+expect 'ack=D0000101.*SPOOLED mail one@far.example a' 'ack=D0000101.*SPOOLED mail two@far.example a' \
+    'ack=D0000102.*SPOOLED mail three@far.example b' 'ack=D0000102.*SPOOLED mail four@far.example b'
+
+row chain 'submit, spool4 and usmtp one after the other: good, refused and kept recipients'
+needs submit spool4 usmtp
+prepare 'deck "a one@far.example no@far.example later@far.example"' \
+    'script chain "submit $WORK/deck" "spool4 --once" "usmtp --once"'
+command_is 'sh "$WORK/chain"'
+recover 'spool4 --once' 'usmtp --once'
+expect 'ack=SPOOLED mail later@far.example a' 'ack=SPOOLED POST CZQ14CD@MYHOST a' \
+    'ack+=SPOOLED far one@far.example a'
+unread JOBA.JOB00001.D0000101.SYSUT2.FB80 'mail later@far.example a' 'POST CZQ14CD@MYHOST a' \
+    'far one@far.example a'
