@@ -394,9 +394,13 @@ static int reopen(struct unit *u, const struct spool *s, const char *entry, size
     return 0;
 }
 
-/* A ".done" unit whose "in" is already gone has only empty parts left. */
+/* A ".done" unit whose "in" is already gone has only empty parts left. Whoever died may have died
+ * before the name was durable: nothing may be used up on the strength of a commit that a power cut
+ * could take back. */
 static int finish(struct unit *u)
 {
+    if (durable_sync(u->spool->work) < 0)
+        return -1;
     if (u->in < 0)
         return remove_tree(u, DONE_ENDING);
     return publish(u);

@@ -30,6 +30,7 @@ done
 #
 #   needs PROGRAM...    skipped, with a word, where one of them is not built
 #   keywords TEXT       more for the SMTP statement of the configuration
+#   statement TEXT      one more statement of it; @SPOOL@ and @PORT@ (a free one) are replaced
 #   prepare TEXT        shell text that brings the site to where the command begins
 #   unsynced TEXT       more of it, which a power cut may find not yet synced
 #   command TEXT        what is struck: one command; a program's name stands for it with its options
@@ -42,7 +43,7 @@ done
 # and the end of our delete); or ack=REGEX, ack+=REGEX: the same two if the command's output, as far
 # as it came, matches, else also 0, but then for all lines with this REGEX.
 declare -a ROWS=()
-declare -A ABOUT NEEDS KEYWORDS PREPARE UNSYNCED COMMAND RECOVER EXPECT VARIES UNREAD
+declare -A ABOUT NEEDS KEYWORDS STATEMENTS PREPARE UNSYNCED COMMAND RECOVER EXPECT VARIES UNREAD
 ROW=
 
 row()
@@ -64,6 +65,7 @@ add_to()
 
 needs() { NEEDS[$ROW]=$*; }
 keywords() { KEYWORDS[$ROW]=$*; }
+statement() { add_to STATEMENTS "$@"; }
 prepare() { add_to PREPARE "$@"; }
 unsynced() { add_to UNSYNCED "$@"; }
 command_is() { COMMAND[$ROW]=$1; }
@@ -78,8 +80,8 @@ argv()
 {
     eval "ARGV=($1)"
     case ${ARGV[0]} in
-    submit) ARGV=("$BUILD/submit" -C "$MEMBER" "${ARGV[@]:1}") ;;
-    */* | sh | env | faketime) ;;
+    submit | sndmsg) ARGV=("$BUILD/${ARGV[0]}" -C "$MEMBER" "${ARGV[@]:1}") ;;
+    */* | bash | env | faketime) ;;
     *) ARGV=("$BUILD/${ARGV[0]}" -C "$MEMBER" --log stderr "${ARGV[@]:1}") ;;
     esac
 }
@@ -168,6 +170,25 @@ script()
     } >"$WORK/$name"
 }
 
+# server NAME COMMAND: $WORK/NAME starts ssmtp, runs COMMAND when it listens, and stops it.
+server()
+{
+    argv 'ssmtp --workers 1 --per-client 1000'
+    cat >"$WORK/$1" <<EOM
+$(printf '%q ' "${ARGV[@]}") 2>"$WORK/ssmtp.log" &
+pid=\$!
+n=0
+until (: </dev/tcp/127.0.0.1/$OWN_PORT) 2>/dev/null; do
+    n=\$((n + 1))
+    test \$n -lt 100 && kill -0 \$pid 2>/dev/null || break
+    sleep 0.02
+done
+$2
+kill \$pid 2>/dev/null
+wait \$pid
+EOM
+}
+
 # The site.
 
 open_work()
@@ -208,7 +229,7 @@ start_sink()
     PORT=$(<"$WORK/port") || die 'the sink does not start'
 }
 
-# write_site [KEYWORDS]
+# write_site [KEYWORDS [STATEMENTS]]
 write_site()
 {
     cat >"$MEMBER" <<EOM
@@ -219,13 +240,24 @@ SMTP    PATH(OUT) REMOTE(RMT21) POSTOFFICE(MYHOST) CATALOG($WORK/site/catalog)
 SERVICE NAME(SPOOL#4)
 SERVICE NAME(USMTP)
 ROUTE   DOMAIN(*) HOST([127.0.0.1]) PORT($PORT)
+${2:-}
 EOM
     cat >"$WORK/site/USERTBL" <<EOM
 CZQ14CD   CDoaks    LOGIN($(id -un)) 'Chris Doaks'
+ABCDEF    ABaker    LOGIN($(id -un)) 'Alex Baker'
+FORWARDS  forwards  FORWARD(one@far.example)
 POSTMAST  postmaster  FORWARD($FROM)
 EOM
     chmod 644 "$MEMBER" "$WORK/site/USERTBL"
     mkdir -p "$WORK/site/catalog"
+}
+
+# free_port: a port of loopback that nobody listens on, in OWN_PORT.
+free_port()
+{
+    for ((OWN_PORT = 21000 + RANDOM % 9000; ; OWN_PORT++)); do
+        (: <"/dev/tcp/127.0.0.1/$OWN_PORT") 2>/dev/null || break
+    done
 }
 
 # set_up NAME: an empty spool, prepared for the scenario, kept as the template.
@@ -234,7 +266,12 @@ set_up()
     ROW=$1
     rm -rf "$SPOOL" "$TEMPLATE"
     : >"$WORK/prepare.log"
-    write_site "${KEYWORDS[$ROW]:-}"
+    local more=${STATEMENTS[$ROW]:-}
+    if [[ $more == *@PORT@* ]]; then
+        free_port
+        more=${more//@PORT@/$OWN_PORT}
+    fi
+    write_site "${KEYWORDS[$ROW]:-}" "${more//@SPOOL@/$SPOOL}"
     if ! run 'spool4 --once' 'usmtp --once' || ! eval "${PREPARE[$ROW]:-}"; then
         cat "$WORK/prepare.log" >&2
         die "$ROW: cannot be prepared"
@@ -275,6 +312,7 @@ recovers()
 # Judgement.
 
 declare -A HAVE DIGESTS GOLDEN STRUCK=() ACKS WANT
+UNTOUCHED='' # set while nothing is struck
 MAY_HOLD='' # set by a driver whose fault keeps files from being read
 
 # count_inventory FILE: HAVE[PLACE WHO BODIES] and DIGESTS of it.
@@ -320,6 +358,7 @@ lawful()
         ack=${count#*=} least=0 most=1
         [[ $count != ack+* ]] || most=$((1 + ${STRUCK[${key#far }]:-0}))
         grep -qE -- "$ack" "$WORK/out" 2>/dev/null && least=1
+        [[ -z $UNTOUCHED ]] || least=1
         if [[ ${ACKS[$ack]:-$((n > 0))} != $((n > 0)) ]]; then
             WHY="$key is there $n times, but not all of its file are there alike"
             return 1
@@ -389,6 +428,7 @@ judge()
 untouched()
 {
     local key
+    local UNTOUCHED=1
     GOLDEN=()
     forget_strikes
     restore
@@ -399,6 +439,7 @@ untouched()
         WHY="untouched: the command ended with $status: $(tail -n 3 "$WORK/out")"
         return 1
     fi
+    take_inventory "$WORK/middle"
     recovers && judge || return
     for key in "${!DIGESTS[@]}"; do
         [[ $'\n'${VARIES[$ROW]:-} == *$'\n'"$key"$'\n'* ]] || GOLDEN[$key]=${DIGESTS[$key]}

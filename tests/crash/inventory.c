@@ -11,7 +11,8 @@
  *
  * PLACE is the folder (mail, RMT21, POST, HOLD ...; NAME for the files of --far; unit:mail and the
  * like for what a unit of work holds; left for whatever has no business there). WHO is the
- * recipient where the file names one, else the file's name ("mark-" for a random mark). BODIES
+ * recipient where the file names one, else the file's name ("mark-" for a random mark; that of a
+ * printout without its numbers). BODIES
  * lists the sealed bodies in it,
  * "!" behind one that is not whole, "-" for none. DIGEST is over the whole text with its numbers,
  * days and months made alike, so that the same mail converted a second later has the same.
@@ -29,16 +30,30 @@ enum { ID_MAX = 32, LINE_COLUMNS = 60, HEX_LEAST = 8 };
 
 /* What belongs to every spool and is no mail. */
 static const char *const furniture[] = {
-    "jes/JOBNO", "mail/.WAKE", "work/NAMES", "work/*.lock", "work/CHKPT",
+    "jes/JOBNO", "mail/.WAKE", "work/NAMES", "work/*.lock", "work/CHKPT", "work/POSTCHK",
 };
 
 /* Folders of a spool, and what files in them are called; the first that fits. */
 static const struct {
     const char *pattern, *place; /* NULL: the folder's name */
 } folders[] = {
-    {"mail", NULL}, {"jes/*", NULL},         {"print", NULL},         {"log", NULL},
-    {"work", NULL}, {"work/*.open", "unit"}, {"work/*.done", "unit"},
+    {"mail", NULL},          {"jes/*", NULL},          {"print", NULL},
+    {"log", NULL},           {"work", NULL},           {"work/*.open", "unit"},
+    {"work/*.done", "unit"}, {"box", "unknown"}, /* where the tests have their Maildirs */
+    {"box/*", "unknown"},    {"box/*/tmp", "unknown"}, {"box/*/new", "box"},
+    {"box/*/cur", "box"},
 };
+
+/* Files there have no business. */
+static bool has_no_files(const char *place)
+{
+    static const char *const places[] = {"", "work", "unit", "unknown"};
+
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        if (strcmp(place, places[i]) == 0)
+            return true;
+    return false;
+}
 
 struct lines {
     struct buf *line;
@@ -81,8 +96,8 @@ static size_t number(struct span s)
 
     while (digits < s.n && is_digit(s.p[digits]))
         digits++;
-    for (; n < s.n && (is_digit(s.p[n]) || (s.p[n] >= 'a' && s.p[n] <= 'f')); n++)
-        decimal = decimal || is_digit(s.p[n]);
+    while (n < s.n && strchr("0123456789abcdefABCDEF", s.p[n]) != NULL && s.p[n] != '\0')
+        decimal = is_digit(s.p[n++]) || decimal;
     return decimal && n >= HEX_LEAST ? n : digits;
 }
 
@@ -236,6 +251,20 @@ static void add_name(struct buf *out, const char *name)
         buf_printf(out, *name > ' ' && *name < 127 ? "%c" : "\\x%02X", (unsigned char)*name);
 }
 
+/* A printout's name has its time in it. */
+static void add_masked(struct buf *out, const char *name)
+{
+    struct span s = span_of(name);
+
+    for (size_t n; s.n > 0; s = span_from(s, n > 0 ? n : 1)) {
+        n = number(s);
+        if (n > 0)
+            buf_addc(out, '#');
+        else
+            tool_add_printable(out, (struct span){s.p, 1});
+    }
+}
+
 static const char *kind_of(mode_t mode)
 {
     return S_ISFIFO(mode)   ? "fifo"
@@ -264,7 +293,9 @@ static void list_file(struct lines *l, int dir, const char *name, const char *pl
         tool_die(errno, "%s", name);
     read_whole(fd, &text);
     close(fd);
-    if (by_name || !add_recipient(out, BUF_SPAN(&text)))
+    if (strcmp(place, "print") == 0)
+        add_masked(out, name);
+    else if (by_name || !add_recipient(out, BUF_SPAN(&text)))
         add_name(out, name);
     buf_addc(out, ' ');
     add_bodies(out, BUF_SPAN(&text));
@@ -322,8 +353,7 @@ static void list_entry(struct lines *l, int dir, const char *folder, const char 
             buf_printf(out, "unit %s - -", strrchr(name, '.') ? strrchr(name, '.') : name);
         }
         buf_printf(deeper, "%s\n", path);
-    } else if (place[0] == '\0' || strcmp(place, "work") == 0 || strcmp(place, "unit") == 0 ||
-               name[0] == '.') {
+    } else if (has_no_files(place) || name[0] == '.') {
         struct buf *out = new_line(l);
         buf_adds(out, "left ");
         add_name(out, path);

@@ -164,9 +164,71 @@ row chain 'submit, spool4 and usmtp one after the other: good, refused and kept 
 needs submit spool4 usmtp
 prepare 'deck "a one@far.example no@far.example later@far.example"' \
     'script chain "submit $WORK/deck" "spool4 --once" "usmtp --once"'
-command_is 'sh "$WORK/chain"'
+command_is 'bash "$WORK/chain"'
 recover 'spool4 --once' 'usmtp --once'
 expect 'ack=SPOOLED mail later@far.example a' 'ack=SPOOLED POST CZQ14CD@MYHOST a' \
     'ack+=SPOOLED far one@far.example a'
 unread JOBA.JOB00001.D0000101.SYSUT2.FB80 'mail later@far.example a' 'POST CZQ14CD@MYHOST a' \
     'far one@far.example a'
+
+# sndmsg: what it commits is in mail/ as an offer, which usmtp takes in.
+
+row sndmsg 'a mail for two recipients, typed in'
+needs sndmsg usmtp
+prepare 'script session "sndmsg -s a one@far.example two@far.example"' \
+    '{ body a; echo; } >"$WORK/typed"' 'sed -i "s|\$|<\"$WORK/typed\"|" "$WORK/session"'
+command_is 'bash "$WORK/session"'
+recover 'usmtp --once'
+expect 'ack+=SPOOLED far one@far.example a' 'ack+=SPOOLED far two@far.example a'
+
+# ssmtp
+
+row ssmtp 'a message from the network'
+needs ssmtp
+statement 'SERVICE NAME(SMTP) MODULE(SSMTP) PORT(@PORT@) ADDRESS(127.0.0.1)'
+prepare '{ printf "%s\n" "<reply 220" "-> EHLO client.example" "<reply 250" "-> MAIL FROM:<a@client.example>" "<reply 250" "-> RCPT TO:<CDoaks@mail.example.org>" "<reply 250" "-> DATA" "<reply 354" "-> Subject: a" "-> "; body a | sed "s/^/-> /"; printf "%s\n" "-> ." "<reply 250" "-> QUIT" "<reply 221"; } >"$WORK/dialogue"' \
+    'server receive "$BUILD/tests/smtpplay client --log /dev/stdout 127.0.0.1:$OWN_PORT $WORK/dialogue"' \
+    'server restart ":"'
+command_is 'bash "$WORK/receive"'
+recover 'bash "$WORK/restart"'
+expect 'ack=250.2.0.0.SPOOLED POST CZQ14CD@MYHOST a'
+
+# printer
+
+row printer-mail 'a mail becomes a printout'
+needs printer
+prepare 'run "printer --once"' \
+    '{ printf "X-From: <a@b.example>\nX-To: <CZQ14CD@MYHOST>\nReceived: by x\nFrom: a@b.example\nSubject: a\n\n"; body a; } | into "$SPOOL/jes/PRT" SMTP.JOB00012.D0000001.MAIL.T'
+command_is 'printer --once'
+recover 'printer --once'
+expect '1 print SMTP.JOB#.D#.MAIL.T.D#.T#.txt a' '1 print SMTP.JOB#.D#.MAIL.T.D#.T#.slip -'
+
+# postoffice: Maildirs below box/ in the spool, so that they suffer the same.
+
+row post-maildir 'a copy for each of two users'
+needs postoffice
+statement 'DELIVER MAILDIR(@SPOOL@/box/%i)'
+prepare 'mkdir "$SPOOL/box"' \
+    '{ printf "X-From: <a@b.example>\nX-To: <CZQ14CD@MYHOST>\nX-To: <ABCDEF@MYHOST>\nReceived: by x\nSubject: a\n\n"; body a; } | into "$SPOOL/jes/POST" a'
+command_is 'postoffice --once'
+recover 'postoffice --once'
+expect '1 box CZQ14CD@MYHOST a' '1 box ABCDEF@MYHOST a'
+
+row post-mixed 'a copy, a mail forwarded, a recipient that is none, and a notice for nobody'
+needs postoffice
+statement 'DELIVER MAILDIR(@SPOOL@/box/%i)'
+prepare 'mkdir "$SPOOL/box"' \
+    '{ printf "X-From: <a@b.example>\nX-To: <CZQ14CD@MYHOST>\nX-To: <FORWARDS@MYHOST>\nX-To: <NOBODY@MYHOST>\nReceived: by x\nSubject: a\n\n"; body a; } | into "$SPOOL/jes/POST" a' \
+    '{ printf "X-From: <>\nX-To: <NOBODY@MYHOST>\nReceived: by x\nSubject: b\n\n"; body b; } | into "$SPOOL/jes/POST" b'
+command_is 'postoffice --once'
+recover 'postoffice --once'
+expect '1 box CZQ14CD@MYHOST a' '1 mail one@far.example a' '1 mail a@b.example -' '1 HOLD b b' \
+    '1 HOLD b.REASON -'
+
+row post-kept 'no LMTP server: kept for its retry'
+needs postoffice
+statement 'DELIVER LMTP(127.0.0.1:1)'
+prepare '{ printf "X-From: <a@b.example>\nX-To: <CZQ14CD@MYHOST>\nReceived: by x\nSubject: a\n\n"; body a; } | into "$SPOOL/jes/POST" a'
+command_is 'postoffice --once'
+recover 'postoffice --once'
+expect '1 POST CZQ14CD@MYHOST a'
