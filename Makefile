@@ -75,6 +75,8 @@ help:
 	@echo "make asan      the same under AddressSanitizer and UBSan"
 	@echo "make fuzz      fuzz every parser, FUZZ_SECONDS each (60); TARGETS=fuzz_x for one"
 	@echo "make crash     kill, fault, power-cut and clock sweeps (long, as root)"
+	@echo "make simulate  both sites on simulated machines, from one SEED"
+	@echo "make bench     beside other mail servers; BENCH=--quick for a minute"
 	@echo "make coverage  branches taken by the tests"
 	@echo "make lint      static checks of sources, scripts and manuals"
 	@echo "make install   to DESTDIR and PREFIX"
@@ -183,6 +185,20 @@ $(BUILD)/tests/killat $(BUILD)/tests/inventory: $(BUILD)/tests/%: $(BUILD)/obj/t
 $(BUILD)/tests/failmalloc.so: tests/crash/failmalloc.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -O2 $(WARN) -D_GNU_SOURCE -I. -shared -fPIC -o $@ $< -ldl
+
+# Two sites, a disk, a network and a clock, all simulated in one process.
+.PHONY: simulate
+SEED ?= 1
+simulate: deps
+	@$(MAKE) --no-print-directory -j2 all
+	BUILD=$(abspath $(BUILD)) CC="$(CC)" tests/simulate/build
+	$(BUILD)/tests/simulate $(SIMULATE) $(SEED)
+
+# Beside other mail servers, as root; BENCH holds its options. Hours without any.
+.PHONY: bench
+bench: deps-test
+	@$(MAKE) --no-print-directory -j2 all tools
+	BUILD=$(abspath $(BUILD)) tests/bench/bench $(BENCH)
 
 # The long sweeps: kills, faults, power cuts, orders of calls, clocks. About an hour, as root.
 .PHONY: crash
