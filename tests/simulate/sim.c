@@ -1,0 +1,124 @@
+/* See sim.h. */
+#include "tests/simulate/sim.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/simulate/sim_real.h"
+
+enum { EVENTS = 4096, SHOWN = 60, DETAIL = 96, COMMAND = 256 };
+
+struct event {
+    uint64_t step;
+    int64_t now_us;
+    const char *verb;
+    long result;
+    char who[12], detail[DETAIL];
+};
+
+struct sim sim;
+static struct event events[EVENTS];
+static uint64_t events_made;
+static char repeat[COMMAND];
+
+uint64_t sim_random(void)
+{
+    uint64_t z = (sim.random += 0x9E3779B97F4A7C15U); /* splitmix64 */
+
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9U;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBU;
+    return z ^ z >> 31;
+}
+
+uint32_t sim_below(uint32_t n)
+{
+    return (uint32_t)(((sim_random() >> 32) * n) >> 32);
+}
+
+bool sim_one_in(uint32_t n)
+{
+    return n != 0 && sim_below(n) == 0;
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t n = strlen(from);
+
+    if (n >= size)
+        n = size - 1;
+    memcpy(to, from, n);
+    to[n] = '\0';
+}
+
+static void show(const struct event *e)
+{
+    fprintf(stderr, "%10" PRIu64 " %12.6f %-11s %-18s %s = %ld\n", e->step,
+            (double)e->now_us / 1000000, e->who, e->verb, e->detail, e->result);
+}
+
+void sim_trace(const char *who, const char *verb, const char *detail, long result)
+{
+    struct event *e = &events[events_made++ % EVENTS];
+
+    e->step = sim.step;
+    e->now_us = sim.now_us;
+    e->verb = verb;
+    e->result = result;
+    copy_text(e->who, sizeof(e->who), who);
+    copy_text(e->detail, sizeof(e->detail), detail);
+    if (sim.verbose)
+        show(e);
+}
+
+void sim_repeat_with(const char *command)
+{
+    copy_text(repeat, sizeof(repeat), command);
+}
+
+void sim_violation(const char *format, ...)
+{
+    uint64_t first = events_made > SHOWN ? events_made - SHOWN : 0;
+    va_list args;
+
+    fprintf(stderr, "simulate: the last events (step, seconds, who, what):\n");
+    for (uint64_t i = first; i < events_made && !sim.verbose; i++)
+        show(&events[i % EVENTS]);
+    fprintf(stderr, "simulate: VIOLATION at step %" PRIu64 ": ", sim.step);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\nsimulate: repeat it with: %s\n", repeat);
+    _Exit(1);
+}
+
+static void *checked(void *p)
+{
+    if (p == NULL) {
+        fputs("simulate: memory is short\n", stderr);
+        _Exit(2);
+    }
+    return p;
+}
+
+void *sim_alloc(size_t n)
+{
+    return checked(__real_malloc(n));
+}
+
+void *sim_zeroed(size_t n)
+{
+    return checked(__real_calloc(1, n));
+}
+
+void *sim_grow(void *p, size_t n)
+{
+    return checked(__real_realloc(p, n));
+}
+
+void sim_free(void *p)
+{
+    __real_free(p);
+}

@@ -1,0 +1,301 @@
+/* See sim_task.h. */
+#include "tests/simulate/sim_task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include "tests/simulate/sim.h"
+#include "tests/simulate/sim_files.h"
+#include "tests/simulate/sim_oracle.h"
+#include "tests/simulate/sim_real.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#define SANITIZED 1
+#define STACK_OCTETS ((size_t)2 << 20)
+#else
+#define SANITIZED 0
+#define STACK_OCTETS ((size_t)512 << 10)
+#endif
+
+enum { TASKS = 2 * PROCESSES, GUARD = 4096 };
+
+enum task_state { TASK_FREE, TASK_READY, TASK_WAITING };
+
+struct task {
+    enum task_state state;
+    struct process *process;
+    int64_t wake_us;
+    ucontext_t context;
+    void *stack, *fake; /* fake: AddressSanitizer's */
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static struct process processes[PROCESSES];
+static struct task tasks[TASKS];
+static unsigned most_tasks; /* above it none was ever used */
+static struct task *running;
+static struct process *current;
+static ucontext_t scheduler;
+static void *scheduler_fake;
+static unsigned runs;
+
+#if SANITIZED
+static const void *scheduler_stack;
+static size_t scheduler_size;
+
+static void leave_for(void **fake, const void *stack, size_t size)
+{
+    __sanitizer_start_switch_fiber(fake, stack, size);
+}
+
+static void arrive(void *fake, bool in_scheduler)
+{
+    __sanitizer_finish_switch_fiber(fake, in_scheduler ? NULL : &scheduler_stack,
+                                    in_scheduler ? NULL : &scheduler_size);
+}
+#define SCHEDULER_STACK scheduler_stack, scheduler_size
+#else
+static void leave_for(void **fake, const void *stack, size_t size)
+{
+    (void)fake;
+    (void)stack;
+    (void)size;
+}
+
+static void arrive(void *fake, bool in_scheduler)
+{
+    (void)fake;
+    (void)in_scheduler;
+}
+#define SCHEDULER_STACK NULL, 0
+#endif
+
+/* From a task to the scheduler. */
+static void switch_out(struct task *t, bool for_ever)
+{
+    leave_for(for_ever ? NULL : &t->fake, SCHEDULER_STACK);
+    swapcontext(&t->context, &scheduler);
+    arrive(t->fake, false);
+}
+
+static void switch_in(struct task *t)
+{
+    running = t;
+    current = t->process;
+    leave_for(&scheduler_fake, t->stack, STACK_OCTETS);
+    swapcontext(&scheduler, &t->context);
+    arrive(scheduler_fake, true);
+    running = NULL;
+    current = NULL;
+}
+
+static void end_process(struct process *p, bool killed);
+
+static void run_task(void)
+{
+    struct task *t = running;
+
+    arrive(NULL, false);
+    t->fn(t->arg);
+    t->state = TASK_FREE;
+    process_poke(t->process);
+    switch_out(t, true);
+}
+
+static void *new_stack(void)
+{
+    char *p = __real_mmap(NULL, STACK_OCTETS + GUARD, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED || mprotect(p, GUARD, PROT_NONE) < 0) {
+        perror("simulate: mmap");
+        _Exit(2);
+    }
+    return p + GUARD;
+}
+
+static void prepare(struct task *t)
+{
+    getcontext(&t->context);
+    t->context.uc_stack.ss_sp = t->stack;
+    t->context.uc_stack.ss_size = STACK_OCTETS;
+    t->context.uc_link = NULL;
+    makecontext(&t->context, run_task, 0);
+}
+
+struct task *task_start(struct process *p, void (*fn)(void *arg), void *arg)
+{
+    unsigned i = 0;
+
+    while (i < TASKS && tasks[i].state != TASK_FREE)
+        i++;
+    if (i == TASKS)
+        return NULL;
+    struct task *t = &tasks[i];
+    if (t->stack == NULL)
+        t->stack = new_stack();
+#if SANITIZED
+    __asan_unpoison_memory_region(t->stack, STACK_OCTETS);
+#endif
+    if (i >= most_tasks)
+        most_tasks = i + 1;
+    t->state = TASK_READY;
+    t->process = p;
+    t->fn = fn;
+    t->arg = arg;
+    t->fake = NULL;
+    prepare(t);
+    return t;
+}
+
+bool task_over(const struct task *t)
+{
+    return t->state == TASK_FREE;
+}
+
+static void run_main(void *arg)
+{
+    struct process *p = arg;
+
+    p->main(p);
+    end_process(p, false);
+    switch_out(running, true);
+}
+
+struct process *process_start(struct host *h, const char *name, unsigned uid,
+                              void (*main)(struct process *p),
+                              void (*gone)(struct process *p, bool killed), void *arg)
+{
+    unsigned slot = 0;
+
+    while (slot < PROCESSES && processes[slot].alive)
+        slot++;
+    if (slot == PROCESSES)
+        return NULL;
+    struct process *p = &processes[slot];
+    p->host = h;
+    p->name = name;
+    p->slot = slot;
+    p->run = ++runs;
+    p->alive = true;
+    p->uid = uid;
+    p->umask = 077;
+    p->fds = 0;
+    p->fd_limit = DESCRIPTORS;
+    p->signals = 0;
+    p->status = 0;
+    p->main = main;
+    p->gone = gone;
+    p->arg = arg;
+    heap_open(&p->heap, slot);
+    if (task_start(p, run_main, p) != NULL)
+        return p;
+    p->alive = false;
+    return NULL;
+}
+
+static void end_process(struct process *p, bool killed)
+{
+    struct process *before = current;
+
+    current = NULL;
+    oracle_died(p, killed);
+    p->alive = false;
+    for (unsigned i = 0; i < most_tasks; i++)
+        if (tasks[i].process == p)
+            tasks[i].state = TASK_FREE;
+    file_close_all(p);
+    heap_close(&p->heap);
+    sim_trace(p->name, killed ? "KILLED" : "ended", "", p->status);
+    if (p->gone != NULL)
+        p->gone(p, killed);
+    current = before;
+}
+
+void process_kill(struct process *p)
+{
+    end_process(p, true);
+}
+
+struct process *process_current(void)
+{
+    return current;
+}
+
+struct process *process_suspend(void)
+{
+    struct process *p = current;
+
+    current = NULL;
+    return p;
+}
+
+void process_resume(struct process *p)
+{
+    current = p;
+}
+
+struct process *process_at(unsigned slot)
+{
+    return processes[slot].alive ? &processes[slot] : NULL;
+}
+
+void task_pause(void)
+{
+    switch_out(running, false);
+}
+
+void task_wait(int64_t until_us)
+{
+    running->state = TASK_WAITING;
+    running->wake_us = until_us == TASK_NEVER ? INT64_MAX : until_us;
+    switch_out(running, false);
+}
+
+void process_poke(struct process *p)
+{
+    for (unsigned i = 0; i < most_tasks; i++)
+        if (tasks[i].state == TASK_WAITING && tasks[i].process == p)
+            tasks[i].state = TASK_READY;
+}
+
+/* One of those that can run, or NULL; *next_us learns when the first of the others wants to. */
+static struct task *choose_task(int64_t *next_us)
+{
+    struct task *ready[TASKS];
+    uint32_t n = 0;
+
+    for (unsigned i = 0; i < most_tasks; i++) {
+        struct task *t = &tasks[i];
+        if (t->state == TASK_WAITING && t->wake_us <= sim.now_us)
+            t->state = TASK_READY;
+        if (t->state == TASK_READY)
+            ready[n++] = t;
+        else if (t->state == TASK_WAITING && t->wake_us < *next_us)
+            *next_us = t->wake_us;
+    }
+    return n == 0 ? NULL : ready[n == 1 ? 0 : sim_below(n)];
+}
+
+void tasks_run(const struct world_events *world)
+{
+    while (!world->over()) {
+        int64_t next_us = world->next_us();
+        if (next_us <= sim.now_us) {
+            world->act();
+            continue;
+        }
+        struct task *t = choose_task(&next_us);
+        if (t != NULL)
+            switch_in(t);
+        else if (next_us == INT64_MAX)
+            sim_violation("everybody waits for ever");
+        else
+            sim.now_us = next_us;
+    }
+}

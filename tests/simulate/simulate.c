@@ -1,0 +1,279 @@
+/* simulate: the sender's and the receiver's programs on simulated machines, thousands of messages
+ * through random crashes, faults and partitions, from one seed.
+ *
+ *     simulate [OPTION]... SEED
+ *
+ *   --rounds N     runs, each with a seed of its own made from SEED (1; then SEED itself)
+ *   --messages N   messages in each run (2000)
+ *   --jobs N       runs at one time (1)
+ *   --mistake M    plants a mistake, which the invariants must find; `--mistake list` names them
+ *   --trace        shows every event
+ *
+ * Each run is a process of its own, so that a crash of the code under test is a finding as well.
+ * Prints the figures; exit status 1 when an invariant did not hold, with the seed, the step, the
+ * last events, and the command that repeats it exactly. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "tests/simulate/sim.h"
+#include "tests/simulate/sim_net.h"
+#include "tests/simulate/sim_oracle.h"
+#include "tests/simulate/sim_world.h"
+
+enum { JOBS_MAX = 64 };
+
+static const char *const mistakes[MISTAKES] = {
+    [MISTAKE_NONE] = "none",
+    [MISTAKE_NO_DIR_SYNC] = "no-dir-sync",
+    [MISTAKE_NO_FILE_SYNC] = "no-file-sync",
+    [MISTAKE_NO_SYNCFS] = "no-syncfs",
+    [MISTAKE_NO_WORK_SYNC] = "no-work-sync",
+    [MISTAKE_LATE_SYNC] = "late-sync",
+    [MISTAKE_SYNC_RETRIED] = "sync-retried",
+    [MISTAKE_SYNC_IGNORED] = "sync-ignored",
+    [MISTAKE_ACK_BEFORE_SYNC] = "ack-before-sync",
+    [MISTAKE_SENT_BEFORE_REPLY] = "sent-before-reply",
+    [MISTAKE_NAME_REUSED] = "name-reused",
+    [MISTAKE_MOVE_REPLACES] = "move-replaces",
+    [MISTAKE_NO_RECOVERY] = "no-recovery",
+    [MISTAKE_NO_LOCK] = "no-lock",
+    [MISTAKE_NO_LEASE] = "no-lease",
+    [MISTAKE_NO_REASON] = "no-reason",
+    [MISTAKE_NO_SWEEP] = "no-sweep",
+};
+
+struct options {
+    uint64_t seed, rounds, messages, jobs;
+};
+
+/* What a run tells its parent. */
+struct figures {
+    uint64_t messages, recipients, calls, kills, cuts, faults, links, losses, doubled, bounced,
+        held, inspected, virtual_s;
+};
+
+static const struct {
+    const char *text;
+    size_t offset;
+} shown[] = {
+    {"messages", offsetof(struct figures, messages)},
+    {"recipients accepted", offsetof(struct figures, recipients)},
+    {"calls", offsetof(struct figures, calls)},
+    {"kills", offsetof(struct figures, kills)},
+    {"power cuts", offsetof(struct figures, cuts)},
+    {"faults", offsetof(struct figures, faults)},
+    {"connections lost", offsetof(struct figures, losses)},
+    {"partitions", offsetof(struct figures, links)},
+    {"inspections", offsetof(struct figures, inspected)},
+    {"doubled lawfully", offsetof(struct figures, doubled)},
+    {"told to the sender", offsetof(struct figures, bounced)},
+    {"held", offsetof(struct figures, held)},
+    {"simulated seconds", offsetof(struct figures, virtual_s)},
+};
+
+static int usage(void)
+{
+    fputs("usage: simulate [--rounds N] [--messages N] [--jobs N] [--mistake NAME] [--trace] SEED\n",
+          stderr);
+    return 2;
+}
+
+static bool set_mistake(const char *name)
+{
+    for (int m = 0; m < MISTAKES; m++)
+        if (strcmp(name, mistakes[m]) == 0) {
+            sim.mistake = (enum mistake)m;
+            return true;
+        }
+    return false;
+}
+
+static void list_mistakes(void)
+{
+    for (int m = 1; m < MISTAKES; m++)
+        puts(mistakes[m]);
+}
+
+/* -1, or the exit status. */
+static int read_options(int argc, char **argv, struct options *o)
+{
+    struct {
+        const char *name;
+        uint64_t *value;
+    } numbers[] = {
+        {"--rounds", &o->rounds}, {"--messages", &o->messages}, {"--jobs", &o->jobs}};
+    int i = 1;
+
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        bool good = strcmp(argv[i], "--trace") == 0;
+        const char *value = argv[i + 1];
+        sim.verbose = sim.verbose || good;
+        for (size_t k = 0; k < sizeof(numbers) / sizeof(numbers[0]) && value != NULL; k++)
+            if (strcmp(argv[i], numbers[k].name) == 0)
+                good = span_number(span_of(argv[++i]), 100000000, numbers[k].value) &&
+                       *numbers[k].value > 0;
+        if (strcmp(argv[i], "--mistake") == 0 && value != NULL) {
+            if (strcmp(value, "list") == 0) {
+                list_mistakes();
+                return 0;
+            }
+            good = set_mistake(argv[++i]);
+        }
+        if (!good)
+            return usage();
+    }
+    if (argc - i != 1 || !span_number(span_of(argv[i]), UINT64_MAX, &o->seed) ||
+        o->jobs > JOBS_MAX)
+        return usage();
+    return -1;
+}
+
+static uint64_t seed_of(const struct options *o, uint64_t round)
+{
+    return o->rounds == 1 ? o->seed : o->seed * 1000003 + round;
+}
+
+static void run(const struct options *o, uint64_t seed, struct figures *f)
+{
+    char command[160];
+    const char *mistake = mistakes[sim.mistake];
+
+    snprintf(command, sizeof(command), "simulate --messages %" PRIu64 "%s%s %" PRIu64, o->messages,
+             sim.mistake ? " --mistake " : "", sim.mistake ? mistake : "", seed);
+    sim_repeat_with(command);
+    world_run(seed, (uint32_t)o->messages);
+    *f = (struct figures){
+        .messages = oracle_made(),
+        .recipients = oracle_figures.accepted,
+        .calls = sim.step,
+        .kills = world_figures.kills,
+        .cuts = world_figures.cuts,
+        .faults = world_figures.faults,
+        .links = world_figures.links,
+        .losses = net_losses(),
+        .doubled = oracle_figures.doubled,
+        .bounced = oracle_figures.bounced,
+        .held = oracle_figures.held,
+        .inspected = oracle_figures.inspected,
+        .virtual_s = (uint64_t)(sim.now_us / 1000000),
+    };
+}
+
+/* A run in a process of its own, which writes its figures into the pipe. */
+static pid_t start(const struct options *o, uint64_t round, int *from)
+{
+    struct figures f;
+    int ends[2];
+
+    if (pipe(ends) < 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        run(o, seed_of(o, round), &f);
+        bool good = write(ends[1], &f, sizeof(f)) == (ssize_t)sizeof(f);
+        _exit(good ? 0 : 2);
+    }
+    close(ends[1]);
+    *from = ends[0];
+    return pid;
+}
+
+static void add(struct figures *sum, const struct figures *f)
+{
+    for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+        ((uint64_t *)(void *)sum)[i] += ((const uint64_t *)(const void *)f)[i];
+}
+
+struct child {
+    pid_t pid;
+    int from;
+    uint64_t round;
+};
+
+/* Waits for one of the children; false when it failed. */
+static bool finish(const struct options *o, struct child *children, size_t n, struct figures *sum)
+{
+    int status;
+    pid_t pid = wait(&status);
+    struct figures f;
+
+    for (size_t i = 0; i < n; i++) {
+        struct child *c = &children[i];
+        if (c->pid != pid)
+            continue;
+        bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+                    read(c->from, &f, sizeof(f)) == (ssize_t)sizeof(f);
+        if (good)
+            add(sum, &f);
+        else if (WIFSIGNALED(status))
+            fprintf(stderr, "simulate: signal %d; repeat it with: simulate --messages %" PRIu64
+                            " %" PRIu64 "\n",
+                    WTERMSIG(status), o->messages, seed_of(o, c->round));
+        close(c->from);
+        c->pid = 0;
+        return good;
+    }
+    return false;
+}
+
+static bool run_all(const struct options *o, struct figures *sum)
+{
+    struct child children[JOBS_MAX] = {0};
+    uint64_t round = 0, running = 0;
+    bool good = true;
+
+    while (running > 0 || (good && round < o->rounds)) {
+        size_t i = 0;
+        while (i < o->jobs && children[i].pid != 0)
+            i++;
+        if (good && i < o->jobs && round < o->rounds) {
+            children[i].round = round;
+            children[i].pid = start(o, round++, &children[i].from);
+            if (children[i].pid < 0)
+                return false;
+            running++;
+            continue;
+        }
+        good = finish(o, children, o->jobs, sum) && good;
+        running--;
+    }
+    return good;
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.rounds = 1, .messages = 2000, .jobs = 1};
+    struct figures sum = {0};
+    int status = read_options(argc, argv, &o);
+
+    if (status >= 0)
+        return status;
+    setenv("TZ", "UTC", 1);
+    double began = seconds();
+    if (!run_all(&o, &sum))
+        return 1;
+    double took = seconds() - began;
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+        printf("%s%s %" PRIu64, i > 0 ? ", " : "", shown[i].text,
+               *(const uint64_t *)(const void *)((const char *)&sum + shown[i].offset));
+    printf("; none lost\nsimulate: seed %" PRIu64 ", %" PRIu64 " rounds, %.1f s, %.0f recipients a "
+           "minute\n",
+           o.seed, o.rounds, took, (double)sum.recipients / took * 60);
+    return 0;
+}
