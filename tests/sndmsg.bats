@@ -276,7 +276,7 @@ message text
     assert_success
     assert_equal "$(find "$SPOOL/mail" -mindepth 1 ! -name '.WAKE')" ''
     assert_equal "$(find "$sink/new" -type f | wc -l)" 4
-    tr -d '\r' <"$(grep -rl 'text of a data set' "$sink/new" | head -1)" >"$SITE/got"
+    tr -d '\r' <"$(grep -rl 'X-Envelope-To: one@far.example' "$sink/new")" >"$SITE/got"
     run cat "$SITE/got"
     assert_line 'From: Chris Doaks <CDoaks@mail.example.org>'
     assert_line 'To: one@far.example, Zwo <two@far.example>'
