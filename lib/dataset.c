@@ -18,12 +18,15 @@ static int open_names(const struct spool *s)
     return fd >= 0 && flock(fd, LOCK_EX) < 0 ? durable_drop(fd) : fd;
 }
 
-/* False when the file is new or damaged. */
-static bool read_last(int fd, uint64_t *last)
+/* 1; 0: the file is new or damaged; -1: it cannot be read now, which must not pass for that. */
+static int read_last(int fd, uint64_t *last)
 {
     char text[DIGITS + 1];
+    ssize_t n = pread(fd, text, sizeof(text), 0);
 
-    return pread(fd, text, sizeof(text), 0) == (ssize_t)sizeof(text) && text[DIGITS] == '\n' &&
+    if (n < 0)
+        return -1;
+    return n == (ssize_t)sizeof(text) && text[DIGITS] == '\n' &&
            span_number((struct span){text, DIGITS}, UINT64_MAX, last);
 }
 
@@ -58,7 +61,10 @@ int dataset_names_take(const struct spool *s, int64_t wall, unsigned count, uint
     int fd = open_names(s);
     if (fd < 0)
         return -1;
-    if (read_last(fd, &last) && last >= stamp)
+    int known = read_last(fd, &last);
+    if (known < 0)
+        return durable_drop(fd);
+    if (known && last >= stamp)
         stamp = dsname_next(last);
     *first = stamp;
     for (unsigned i = 1; i < count; i++)
@@ -88,7 +94,11 @@ int dataset_names_check(const struct spool *s, struct span prefix)
     int fd = open_names(s);
     if (fd < 0)
         return -1;
-    if (read_last(fd, &h.stamp))
+    int known = read_last(fd, &h.stamp);
+    /* A file that was just made must not vanish in a power cut, and what it says with it. */
+    if (known < 0 || durable_sync(s->work) < 0)
+        return durable_drop(fd);
+    if (known)
         return close_with(fd, 0);
     h.stamp = 0;
     if (durable_each(s->queue[QUEUE_MAIL], take_highest, &h) < 0)

@@ -180,11 +180,14 @@ int durable_replace(int dir, const char *name, const void *octets, size_t n, mod
     int fd = durable_create(dir, temporary, mode);
     if (fd < 0)
         return -1;
-    if (durable_write(fd, octets, n) < 0 || durable_sync(fd) < 0)
-        return durable_drop(fd);
-    if (durable_close(fd) < 0 || renameat(dir, temporary, dir, name) < 0)
-        return -1;
-    return durable_sync(dir);
+    int result = durable_write(fd, octets, n) < 0 || durable_sync(fd) < 0 ? durable_drop(fd)
+                                                                          : durable_close(fd);
+    if (result == 0 && renameat(dir, temporary, dir, name) == 0)
+        return durable_sync(dir);
+    int saved = errno;
+    unlinkat(dir, temporary, 0);
+    errno = saved;
+    return -1;
 }
 
 void syncset_init(struct syncset *s, int whole)
