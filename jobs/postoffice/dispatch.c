@@ -93,8 +93,11 @@ static void end_pass(struct dispatch *d)
 
 static void sync_removals(struct dispatch *d)
 {
-    if (d->removed && durable_sync(d->spool->queue[QUEUE_POST]) < 0)
-        dispatch_trouble(d, "jes/POST", strerror(errno));
+    if (d->removed && !d->in_doubt && durable_sync(d->spool->queue[QUEUE_POST]) < 0) {
+        MSG(&d->program->log, T01SM024E, "POSTOFFICE", strerror(errno));
+        d->in_doubt = true;
+        loop_stop(d->loop);
+    }
     d->removed = false;
     if (waiting_save(&d->waiting, d->spool->work, clock_wall(), false) < 0)
         dispatch_trouble(d, WAITING_NAME, strerror(errno));

@@ -1,8 +1,9 @@
-/* See postfile.h. */
+/* See postfile.h. SHA-256 without OpenSSL's EVP layer, for the reason told in lib/seal.c. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "jobs/postoffice/postfile.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -159,7 +160,7 @@ static void note_piece(struct postfile *p, struct span piece)
 }
 
 /* The whole file once: its seal, if it has one, and the digest of the text. False: errno. */
-static bool read_file(struct postfile *p, EVP_MD_CTX *ctx, struct seal *seal)
+static bool read_file(struct postfile *p, SHA256_CTX *ctx, struct seal *seal)
 {
     char octets[PIECE];
     uint64_t at = 0, before = 0;
@@ -172,47 +173,42 @@ static bool read_file(struct postfile *p, EVP_MD_CTX *ctx, struct seal *seal)
         piece = span_from(piece, before < p->text_at ? (size_t)(p->text_at - before) : 0);
         before = at;
         note_piece(p, piece);
-        if (piece.n > 0 && EVP_DigestUpdate(ctx, piece.p, piece.n) != 1) {
-            errno = ENOMEM;
-            return false;
-        }
+        SHA256_Update(ctx, piece.p, piece.n);
     }
     return n == 0;
 }
 
-static bool digest_begin(const struct postfile *p, const char *name, EVP_MD_CTX *ctx)
+static void digest_begin(const struct postfile *p, const char *name, SHA256_CTX *ctx)
 {
     int64_t written[2] = {p->written.tv_sec, p->written.tv_nsec};
     const char *from = p->envelope.from.text;
 
-    return EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
-           EVP_DigestUpdate(ctx, name, strlen(name) + 1) == 1 &&
-           EVP_DigestUpdate(ctx, written, sizeof(written)) == 1 &&
-           EVP_DigestUpdate(ctx, from, strlen(from) + 1) == 1;
+    SHA256_Init(ctx);
+    SHA256_Update(ctx, name, strlen(name) + 1);
+    SHA256_Update(ctx, written, sizeof(written));
+    SHA256_Update(ctx, from, strlen(from) + 1);
 }
 
 /* A damaged file tells so, whatever else was found wrong with it. */
 static enum postfile_result check(struct postfile *p, const char *name, enum postfile_result result,
                                   char reason[320])
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    SHA256_CTX ctx;
     bool sealed = seal_there(p->fd);
     struct seal seal = {0};
     enum seal_state state = SEAL_NONE;
-    bool good = ctx != NULL && digest_begin(p, name, ctx);
 
-    if (!good)
-        errno = ENOMEM;
-    good = good && read_file(p, ctx, sealed ? &seal : NULL);
+    digest_begin(p, name, &ctx);
+    bool good = read_file(p, &ctx, sealed ? &seal : NULL);
     if (good && sealed)
         state = seal_check(&seal, p->fd);
     else
         seal_drop(&seal);
-    if (good && (state == SEAL_TROUBLE || EVP_DigestFinal_ex(ctx, p->digest, NULL) != 1)) {
+    if (good && state == SEAL_TROUBLE) {
         errno = ENOMEM;
         good = false;
     }
-    EVP_MD_CTX_free(ctx);
+    SHA256_Final(p->digest, &ctx);
     if (!good)
         return POSTFILE_TROUBLE;
     if (state == SEAL_BROKEN) {
@@ -240,12 +236,15 @@ enum postfile_result postfile_open(struct postfile *p, int fd, const struct stat
 
 bool postfile_id(const struct postfile *p, const char *userid, char out[POSTFILE_ID])
 {
-    unsigned char octets[sizeof(p->digest) + 16] = {0}, hash[EVP_MAX_MD_SIZE];
+    unsigned char octets[sizeof(p->digest) + 16] = {0}, hash[SHA256_DIGEST_LENGTH];
+    SHA256_CTX ctx;
 
     memcpy(octets, p->digest, sizeof(p->digest));
-    if (!span_copy(span_of(userid), (char *)octets + sizeof(p->digest), 16) ||
-        EVP_Digest(octets, sizeof(octets), hash, NULL, EVP_sha256(), NULL) != 1)
+    if (!span_copy(span_of(userid), (char *)octets + sizeof(p->digest), 16))
         return false;
+    SHA256_Init(&ctx);
+    SHA256_Update(&ctx, octets, sizeof(octets));
+    SHA256_Final(hash, &ctx);
     for (size_t i = 0; i < POSTFILE_ID / 2; i++)
         snprintf(out + 2 * i, 3, "%02x", hash[i]);
     return true;
