@@ -184,6 +184,7 @@ until (: </dev/tcp/127.0.0.1/$OWN_PORT) 2>/dev/null; do
     sleep 0.02
 done
 $2
+sleep 0.1 # it may listen before it minds a signal
 kill \$pid 2>/dev/null
 wait \$pid
 EOM
@@ -391,7 +392,9 @@ count_expected()
             done
             WANT[$key]=1
             WANT[HOLD ${part[0]}.REASON -]=1
-            WANT[POST $USER_OF -]=$((${WANT[POST $USER_OF -]:-0} + 1))
+            # Its owner is told, where that is the program's way.
+            ((${HAVE[POST $USER_OF -]:-0} <= ${WANT[POST $USER_OF -]:-0})) ||
+                WANT[POST $USER_OF -]=$((${WANT[POST $USER_OF -]:-0} + 1))
         done
     done <<<"${UNREAD[$ROW]:-}"
 }

@@ -87,35 +87,40 @@ static size_t calendar_word(struct span s)
     return strchr(word, ' ') == NULL && strstr(words, word) != NULL ? 3 : 0;
 }
 
-/* Length of a number at the front of s; also of a hexadecimal one that is long enough to be none
- * of our words. 0: none. */
-static size_t number(struct span s)
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Length of a number at the front of s; also of a hexadecimal one, if it is a whole word and too
+ * long to be one of ours. 0: none. */
+static size_t number(struct span s, char before)
 {
     size_t digits = 0, n = 0;
     bool decimal = false;
 
     while (digits < s.n && is_digit(s.p[digits]))
         digits++;
-    while (n < s.n && strchr("0123456789abcdefABCDEF", s.p[n]) != NULL && s.p[n] != '\0')
+    while (n < s.n && s.p[n] != '\0' && strchr("0123456789abcdefABCDEF", s.p[n]) != NULL)
         decimal = is_digit(s.p[n++]) || decimal;
-    return decimal && n >= HEX_LEAST ? n : digits;
+    bool word = !is_letter(before) && (n == s.n || !is_letter(s.p[n]));
+    return decimal && word && n >= HEX_LEAST ? n : digits;
 }
 
 static uint64_t masked_digest(struct span s)
 {
     uint64_t sum = MIX_SEED;
+    char before = ' ';
 
-    while (s.n > 0) {
-        size_t n = calendar_word(s);
-        if (n > 0) {
+    for (size_t n; s.n > 0; before = s.p[n - 1], s = span_from(s, n)) {
+        if ((n = calendar_word(s)) > 0) {
             sum = mix(sum, "@", 1);
-        } else if ((n = number(s)) > 0) {
+        } else if ((n = number(s, before)) > 0) {
             sum = mix(sum, "#", 1);
         } else {
             n = 1;
             sum = mix(sum, s.p, 1);
         }
-        s = span_from(s, n);
     }
     return sum;
 }
@@ -255,13 +260,14 @@ static void add_name(struct buf *out, const char *name)
 static void add_masked(struct buf *out, const char *name)
 {
     struct span s = span_of(name);
+    char before = '.';
 
-    for (size_t n; s.n > 0; s = span_from(s, n > 0 ? n : 1)) {
-        n = number(s);
+    for (size_t n; s.n > 0; before = s.p[n - 1], s = span_from(s, n)) {
+        n = number(s, before);
         if (n > 0)
             buf_addc(out, '#');
         else
-            tool_add_printable(out, (struct span){s.p, 1});
+            tool_add_printable(out, (struct span){s.p, n = 1});
     }
 }
 

@@ -179,7 +179,7 @@ prepare 'script session "sndmsg -s a one@far.example two@far.example"' \
     '{ body a; echo; } >"$WORK/typed"' 'sed -i "s|\$|<\"$WORK/typed\"|" "$WORK/session"'
 command_is 'bash "$WORK/session"'
 recover 'usmtp --once'
-expect 'ack+=SPOOLED far one@far.example a' 'ack+=SPOOLED far two@far.example a'
+expect 'ack+=-->.*SPOOLED far one@far.example a' 'ack+=-->.*SPOOLED far two@far.example a'
 
 # ssmtp
 
@@ -201,7 +201,9 @@ prepare 'run "printer --once"' \
     '{ printf "X-From: <a@b.example>\nX-To: <CZQ14CD@MYHOST>\nReceived: by x\nFrom: a@b.example\nSubject: a\n\n"; body a; } | into "$SPOOL/jes/PRT" SMTP.JOB00012.D0000001.MAIL.T'
 command_is 'printer --once'
 recover 'printer --once'
-expect '1 print SMTP.JOB#.D#.MAIL.T.D#.T#.txt a' '1 print SMTP.JOB#.D#.MAIL.T.D#.T#.slip -'
+expect '1 print SMTP.JOB#.#.MAIL.T.D#.T#.txt a' '1 print SMTP.JOB#.#.MAIL.T.D#.T#.slip -'
+unread SMTP.JOB00012.D0000001.MAIL.T 'print SMTP.JOB#.#.MAIL.T.D#.T#.txt a' \
+    'print SMTP.JOB#.#.MAIL.T.D#.T#.slip -'
 
 # postoffice: Maildirs below box/ in the spool, so that they suffer the same.
 
@@ -227,7 +229,7 @@ expect '1 box CZQ14CD@MYHOST a' '1 mail one@far.example a' '1 mail a@b.example -
 
 row post-kept 'no LMTP server: kept for its retry'
 needs postoffice
-statement 'DELIVER LMTP(127.0.0.1:1)'
+statement 'DELIVER LMTP(127.0.0.1:1) DEFAULT(LMTP)'
 prepare '{ printf "X-From: <a@b.example>\nX-To: <CZQ14CD@MYHOST>\nReceived: by x\nSubject: a\n\n"; body a; } | into "$SPOOL/jes/POST" a'
 command_is 'postoffice --once'
 recover 'postoffice --once'

@@ -777,11 +777,13 @@ char *disk_names(const struct inode *dir, size_t *octets)
     return names;
 }
 
-bool disk_entry_durable(const struct disk *d, const struct inode *dir, const char *name)
+bool disk_entry_durable(const struct disk *d, const struct inode *dir, const char *name,
+                        bool proven)
 {
     const struct dentry *e = find_entry(d, dir, name);
 
-    return e != NULL && e->inode != NULL && !is_pending(e->last) && !e->tainted;
+    return e != NULL && e->inode != NULL && !is_pending(e->last) &&
+           !(proven && e->tainted);
 }
 
 bool disk_file_durable(const struct inode *i)

@@ -126,9 +126,10 @@ void disk_each(struct inode *dir, void (*each)(void *arg, const char *name, stru
                void *arg);
 /* The names of a directory, for readdir: each ended by NUL; *octets learns the length of all. */
 char *disk_names(const struct inode *dir, size_t *octets);
-/* What an acknowledgement needs: is the entry's last change durable, and was no sync of it ever
- * failed? Is the content? */
-bool disk_entry_durable(const struct disk *d, const struct inode *dir, const char *name);
+/* Is the entry's last change durable? `proven`: and was no sync of it ever failed, which is what an
+ * acknowledgement needs? Is the content? */
+bool disk_entry_durable(const struct disk *d, const struct inode *dir, const char *name,
+                        bool proven);
 bool disk_file_durable(const struct inode *i);
 
 #endif

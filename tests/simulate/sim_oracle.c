@@ -377,7 +377,7 @@ static void check_used_up(const struct process *p, const struct inode *dir)
 
     if (!is_done(unit))
         sim_violation("%s uses a file up in %s, which is not committed", p->name, unit->name);
-    if (!disk_entry_durable(&host_of(p)->disk, unit->parent, unit->name))
+    if (!disk_entry_durable(&host_of(p)->disk, unit->parent, unit->name, false))
         sim_violation("%s uses a file up, but the commit of %s is not durable", p->name,
                       unit->name);
 }
@@ -444,7 +444,7 @@ static void check_durable(const struct process *p, struct inode *dir, const char
         return; /* a reader took it already */
     if (!disk_file_durable(i))
         sim_violation("%s acknowledges %s, whose content is not durable", p->name, name);
-    if (!disk_entry_durable(d, dir, name))
+    if (!disk_entry_durable(d, dir, name, true))
         sim_violation("%s acknowledges %s, whose name is not durable", p->name, name);
 }
 
@@ -822,7 +822,7 @@ static void collect(void *arg, const char *name, struct inode *i)
 {
     struct inspection *x = arg;
 
-    if (!visible(name) || !disk_entry_durable(&x->host->disk, x->dir, name))
+    if (!visible(name) || !disk_entry_durable(&x->host->disk, x->dir, name, false))
         return;
     if (x->host == &world_hosts[HOST_RECEIVER] && !i->acked && !x->last)
         return; /* the receiver may still have to take it back */
@@ -849,7 +849,7 @@ static void collect_held(void *arg, const char *name, struct inode *i)
     struct found f = found_in(i);
     struct message *m = message_at(f.id);
     if (ends(name, ".REASON") || m == NULL || m->held ||
-        !disk_entry_durable(&x->host->disk, x->dir, reason))
+        !disk_entry_durable(&x->host->disk, x->dir, reason, false))
         return;
     if (m->kind != MESSAGE_FAULTY && m->state == MESSAGE_ACCEPTED && !m->unreadable)
         sim_violation("message %u (%s) is held", f.id, kind_names[m->kind]);
