@@ -350,10 +350,11 @@ static bool allow_sockets(scmp_filter_ctx filter, unsigned needs)
                                         16 /* AF_NETLINK: which addresses are ours */};
     size_t n = needs & (NEED_CONNECT | NEED_LISTEN) ? sizeof(families) / sizeof(families[0]) : 1;
 
-    for (size_t i = 0; i < n; i++)
-        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                             SCMP_A0(SCMP_CMP_EQ, families[i])) < 0)
+    for (size_t i = 0; i < n; i++) {
+        struct scmp_arg_cmp is_family = {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = families[i]};
+        if (seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &is_family) < 0)
             return false;
+    }
     return true;
 }
 
