@@ -289,24 +289,24 @@ static void give_back(struct batch *b, const struct job *j)
 
 /* A file that could not be claimed. A stranger's directory cannot be moved by us: that is told
  * once, and is no trouble. */
-static enum intake_result refused(struct intake *in, const char *name,
-                                  const struct ready_rules *rules, const struct stat *st)
+static enum pass refused(struct intake *in, const char *name, const struct ready_rules *rules,
+                         const struct stat *st)
 {
     int error = errno;
 
     if (error == ENOENT)
-        return INTAKE_IDLE;
+        return PASS_IDLE;
     if ((error == EACCES || error == EPERM) && S_ISDIR(st->st_mode)) {
         if (ready_tell(&in->watches, rules, st))
             trouble(in, name, "it is somebody's directory, which cannot be moved away: remove it");
-        return INTAKE_IDLE;
+        return PASS_IDLE;
     }
     trouble(in, name, strerror(error));
-    return INTAKE_TROUBLE;
+    return PASS_TROUBLE;
 }
 
 /* Gathers one file into the batch. */
-static enum intake_result gather(struct batch *b, const char *name, const struct ready_rules *rules)
+static enum pass gather(struct batch *b, const char *name, const struct ready_rules *rules)
 {
     struct intake *in = b->in;
     const char *reason = NULL;
@@ -316,9 +316,9 @@ static enum intake_result gather(struct batch *b, const char *name, const struct
     enum ready r =
         ready_check(&in->watches, rules, in->spool.queue[QUEUE_REMOTE], name, &fd, &st, &reason);
     if (r == READY_BUSY)
-        return INTAKE_IDLE;
+        return PASS_IDLE;
     struct job *j = new_job(b, name);
-    enum intake_result result = INTAKE_TROUBLE;
+    enum pass result = PASS_TROUBLE;
     if (j == NULL || !begin(b) || !name_job(in, j) || unit_claim(&b->unit, j->name, j->as) < 0) {
         result = refused(in, name, rules, &st);
     } else if (r == READY && !same_file(b, j, &st)) {
@@ -331,7 +331,7 @@ static enum intake_result gather(struct batch *b, const char *name, const struct
         if (r != READY)
             snprintf(j->reason, sizeof(j->reason), "%s", reason);
         b->jobs++;
-        result = INTAKE_WORKED;
+        result = PASS_WORKED;
     }
     if (fd >= 0)
         close(fd); /* read only; gives the lease back */
@@ -433,12 +433,12 @@ static void report(const struct batch *b)
 }
 
 /* Writes, commits and publishes what was gathered. */
-static enum intake_result settle(struct batch *b)
+static enum pass settle(struct batch *b)
 {
     const struct msg_log *log = &b->in->program->log;
 
     if (!b->begun)
-        return INTAKE_IDLE;
+        return PASS_IDLE;
     if (b->jobs == 0 || b->undo || stage(b) < 0) {
         if (b->jobs > 0 && !b->undo)
             trouble(b->in, b->job[0].name, strerror(errno));
@@ -446,24 +446,19 @@ static enum intake_result settle(struct batch *b)
         batch_clear(b);
         if (unit_rollback(&b->unit) < 0) {
             MSG(log, T01SM024E, "SPOOL#4", strerror(errno));
-            return INTAKE_IN_DOUBT;
+            return PASS_IN_DOUBT;
         }
-        return idle ? INTAKE_IDLE : INTAKE_TROUBLE;
+        return idle ? PASS_IDLE : PASS_TROUBLE;
     }
     if (unit_commit(&b->unit) < 0 || unit_publish(&b->unit) < 0) {
         MSG(log, T01SM024E, "SPOOL#4", strerror(errno));
         batch_clear(b);
-        return INTAKE_IN_DOUBT;
+        return PASS_IN_DOUBT;
     }
     report(b);
     batch_clear(b);
     wake_send(b->in->spool.queue[QUEUE_MAIL]);
-    return INTAKE_WORKED;
-}
-
-static enum intake_result worse(enum intake_result a, enum intake_result b)
-{
-    return a > b ? a : b;
+    return PASS_WORKED;
 }
 
 struct sweep {
@@ -471,7 +466,7 @@ struct sweep {
     struct ready_rules rules;
     size_t files; /* at most in one batch */
     bool one;     /* one full batch, then back to the loop: signals want to be heard */
-    enum intake_result result;
+    enum pass result;
 };
 
 static int sweep_entry(void *arg, const char *name)
@@ -480,16 +475,16 @@ static int sweep_entry(void *arg, const char *name)
 
     if (!spool_name_visible(name))
         return 0;
-    if (gather(&s->batch, name, &s->rules) == INTAKE_TROUBLE)
-        s->result = worse(s->result, INTAKE_TROUBLE);
+    if (gather(&s->batch, name, &s->rules) == PASS_TROUBLE)
+        s->result = pass_worse(s->result, PASS_TROUBLE);
     if (s->batch.jobs < s->files && s->batch.octets < BATCH_OCTETS)
         return 0;
-    s->result = worse(s->result, settle(&s->batch));
-    return s->one || s->result == INTAKE_IN_DOUBT;
+    s->result = pass_worse(s->result, settle(&s->batch));
+    return s->one || s->result == PASS_IN_DOUBT;
 }
 
 /* One way through the queue. */
-static enum intake_result sweep_queue(struct intake *in, size_t files, bool one)
+static enum pass sweep_queue(struct intake *in, size_t files, bool one)
 {
     const struct site *site = in->program->site;
     struct sweep s = {
@@ -497,24 +492,24 @@ static enum intake_result sweep_queue(struct intake *in, size_t files, bool one)
         .rules = {(int64_t)site->quiet * 1000, clock_steady_ms(), clock_wall(), site->maxsize},
         .files = files,
         .one = one,
-        .result = INTAKE_IDLE};
+        .result = PASS_IDLE};
 
     if (durable_each(in->spool.queue[QUEUE_REMOTE], sweep_entry, &s) < 0) {
         trouble(in, site->remote, strerror(errno));
-        s.result = worse(s.result, INTAKE_TROUBLE);
+        s.result = pass_worse(s.result, PASS_TROUBLE);
     }
-    if (s.result != INTAKE_IN_DOUBT)
-        s.result = worse(s.result, settle(&s.batch));
+    if (s.result != PASS_IN_DOUBT)
+        s.result = pass_worse(s.result, settle(&s.batch));
     batch_clear(&s.batch);
     free(s.batch.job);
     return s.result;
 }
 
-enum intake_result intake_pass(struct intake *in)
+enum pass intake_pass(struct intake *in)
 {
-    enum intake_result result = sweep_queue(in, BATCH_FILES, true);
+    enum pass result = sweep_queue(in, BATCH_FILES, true);
 
-    if (result == INTAKE_TROUBLE)
+    if (result == PASS_TROUBLE)
         result = sweep_queue(in, 1, false);
     ready_prune(&in->watches, clock_steady_ms());
     return result;

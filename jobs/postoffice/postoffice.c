@@ -1,5 +1,4 @@
-/* See postoffice.h. Waits for spool files (inotify, and a poll for file systems that have none)
- * and lets the dispatcher work.
+/* See postoffice.h. Waits for spool files and lets the dispatcher work.
  *
  * Started as root, it works as USER, and only its delivery agents become root again, and at once
  * the user they deliver to. */
@@ -9,14 +8,13 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "jobs/postoffice/dispatch.h"
 #include "lib/dataset.h"
+#include "lib/passes.h"
 #include "lib/unit.h"
 
 struct postoffice {
@@ -69,11 +67,9 @@ static bool recover(const struct postoffice *o)
 static void on_notify(void *arg)
 {
     struct postoffice *o = arg;
-    char events[8192];
 
-    while (read(o->notify, events, sizeof(events)) > 0)
-        ;
-    dispatch_look(&o->dispatch);
+    if (passes_seen(o->notify))
+        dispatch_look(&o->dispatch);
 }
 
 static void on_stop(void *arg)
@@ -89,20 +85,6 @@ static void on_reload(void *arg)
 
     program_reload(&o->program);
     dispatch_hurry(&o->dispatch);
-}
-
-/* Without inotify the poll alone finds new files. */
-static void watch_queue(struct postoffice *o)
-{
-    char path[64], link[32];
-
-    o->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (o->notify < 0)
-        return;
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", o->spool.queue[QUEUE_POST]);
-    if (inotify_add_watch(o->notify, link, IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB) < 0)
-        MSG(&o->program.log, T01SM032W, spool_queue_name(o->program.site, QUEUE_POST, path),
-            "inotify is not to be had; polling");
 }
 
 static void serve(struct postoffice *o)
@@ -126,13 +108,8 @@ static int work(struct postoffice *o)
 {
     const struct program *p = &o->program;
 
-    if (unit_owner(&o->spool, "postoffice") < 0) {
-        MSG(&p->log, T01SM022E, p->name,
-            errno == EWOULDBLOCK ? "it runs already" : strerror(errno));
+    if (!passes_own(p, &o->spool))
         return EX_TEMPFAIL;
-    }
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGIO, SIG_IGN); /* a writer may break a lease; we are done with it soon */
     if (!recover(o))
         return EX_IOERR;
     o->loop = loop_new();
@@ -145,7 +122,7 @@ static int work(struct postoffice *o)
         return EX_OSERR;
     }
     if (!p->once) {
-        watch_queue(o);
+        o->notify = passes_watch(p, &o->spool, QUEUE_POST);
         MSG(&p->log, T01SM020I, p->name, "POST OFFICE");
     }
     serve(o);

@@ -155,7 +155,7 @@ static int stage_reason(struct unit *u, const char *as, const char *name, const 
 }
 
 /* Moves a file to HOLD with its reason, both or neither. */
-static enum writer_result hold(struct writer *w, const char *name, const char *why)
+static enum pass hold(struct writer *w, const char *name, const char *why)
 {
     const struct msg_log *log = &w->program->log;
     char as[NAME_MAX + 1];
@@ -165,13 +165,13 @@ static enum writer_result hold(struct writer *w, const char *name, const char *w
         unit_claim(&u, name, as) < 0 || stage_reason(&u, as, name, why) < 0) {
         trouble(w, name, strerror(errno));
         if (unit_rollback(&u) == 0)
-            return WRITER_TROUBLE;
+            return PASS_TROUBLE;
     } else if (unit_commit(&u) == 0 && unit_publish(&u) == 0) {
         MSG(log, T01SM031W, as, why, "jes/PRT");
-        return WRITER_WORKED;
+        return PASS_WORKED;
     }
     MSG(log, T01SM024E, "PRINTER", strerror(errno));
-    return WRITER_IN_DOUBT;
+    return PASS_IN_DOUBT;
 }
 
 /* Gives a file without a job number one, by its name: then it keeps it, whatever happens. */
@@ -204,19 +204,18 @@ static bool number_file(const struct writer *w, const char *name, char out[NAME_
 }
 
 /* The printout is safe: the spool file may go. */
-static enum writer_result purge(const struct writer *w, const char *name)
+static enum pass purge(const struct writer *w, const char *name)
 {
     int prt = w->spool.queue[QUEUE_PRT];
 
     if ((unlinkat(prt, name, 0) < 0 && errno != ENOENT) || durable_sync(prt) < 0) {
         trouble(w, name, strerror(errno));
-        return WRITER_TROUBLE;
+        return PASS_TROUBLE;
     }
-    return WRITER_WORKED;
+    return PASS_WORKED;
 }
 
-static enum writer_result print_file(struct writer *w, const char *name, int file,
-                                     const struct stat *st)
+static enum pass print_file(struct writer *w, const char *name, int file, const struct stat *st)
 {
     struct printout p = {0};
     char reason[RENDER_REASON];
@@ -225,7 +224,7 @@ static enum writer_result print_file(struct writer *w, const char *name, int fil
     if (!create_parts(w, &p)) {
         trouble(w, name, strerror(errno));
         abandon(w, &p);
-        return WRITER_TROUBLE;
+        return PASS_TROUBLE;
     }
     struct render r = {w->program,      name,           p.stem,         file, st->st_mtim.tv_sec,
                        p.fd[PART_TEXT], p.fd[PART_PDF], p.fd[PART_SLIP]};
@@ -238,11 +237,10 @@ static enum writer_result print_file(struct writer *w, const char *name, int fil
     if (result == RENDER_BAD)
         return hold(w, name, reason);
     trouble(w, name, reason);
-    return WRITER_TROUBLE;
+    return PASS_TROUBLE;
 }
 
-static enum writer_result take_file(struct writer *w, const char *name,
-                                    const struct ready_rules *rules)
+static enum pass take_file(struct writer *w, const char *name, const struct ready_rules *rules)
 {
     char numbered[NAME_MAX + 1];
     const char *reason = NULL;
@@ -252,32 +250,27 @@ static enum writer_result take_file(struct writer *w, const char *name,
     enum ready r =
         ready_check(&w->watches, rules, w->spool.queue[QUEUE_PRT], name, &fd, &st, &reason);
     if (r == READY_BUSY)
-        return WRITER_IDLE;
+        return PASS_IDLE;
     if (r == READY_BAD)
         return hold(w, name, reason);
-    enum writer_result result = WRITER_TROUBLE;
+    enum pass result = PASS_TROUBLE;
     if (st.st_size > RENDER_FILE_MAX)
         result = hold(w, name, "it is larger than 1 GiB: print it with another program");
     else if (number_file(w, name, numbered))
         result = print_file(w, numbered, fd, &st);
     else if (errno == ENOENT)
-        result = WRITER_IDLE; /* somebody took it away */
+        result = PASS_IDLE; /* somebody took it away */
     else
         trouble(w, name, strerror(errno));
     close(fd); /* read only; gives the lease back */
     return result;
 }
 
-static enum writer_result worse(enum writer_result a, enum writer_result b)
-{
-    return a > b ? a : b;
-}
-
 struct sweep {
     struct writer *writer;
     struct ready_rules rules;
     unsigned printed;
-    enum writer_result result;
+    enum pass result;
 };
 
 static int sweep_entry(void *arg, const char *name)
@@ -286,24 +279,24 @@ static int sweep_entry(void *arg, const char *name)
 
     if (!spool_name_visible(name))
         return 0;
-    enum writer_result r = take_file(s->writer, name, &s->rules);
-    s->result = worse(s->result, r);
-    s->printed += r == WRITER_WORKED;
-    return r == WRITER_IN_DOUBT || s->printed == PASS_FILES;
+    enum pass r = take_file(s->writer, name, &s->rules);
+    s->result = pass_worse(s->result, r);
+    s->printed += r == PASS_WORKED;
+    return r == PASS_IN_DOUBT || s->printed == PASS_FILES;
 }
 
-static enum writer_result print_queue(struct writer *w)
+static enum pass print_queue(struct writer *w)
 {
     struct sweep s = {.writer = w,
                       .rules = {.quiet_ms = (int64_t)w->program->site->quiet * 1000,
                                 .now_ms = clock_steady_ms(),
                                 .wall = clock_wall(),
                                 .max_octets = UINT64_MAX}, /* what is here was accepted */
-                      .result = WRITER_IDLE};
+                      .result = PASS_IDLE};
 
     if (durable_each(w->spool.queue[QUEUE_PRT], sweep_entry, &s) < 0) {
         trouble(w, "jes/PRT", strerror(errno));
-        s.result = worse(s.result, WRITER_TROUBLE);
+        s.result = pass_worse(s.result, PASS_TROUBLE);
     }
     ready_prune(&w->watches, clock_steady_ms());
     return s.result;
@@ -350,22 +343,22 @@ static int feed_entry(void *arg, const char *name)
     return spool_name_visible(name) && ends_with(name, LP_ENDING) && !hand_over(arg, name);
 }
 
-static enum writer_result feed_lp(struct writer *w)
+static enum pass feed_lp(struct writer *w)
 {
     const struct site *site = w->program->site;
 
     if (site->lp_queue == NULL || clock_steady_ms() < w->lp_next ||
         durable_each(w->print, feed_entry, w) == 0)
-        return WRITER_IDLE;
+        return PASS_IDLE;
     w->lp_next = clock_steady_ms() + (int64_t)site->retryint * 1000;
-    return WRITER_TROUBLE;
+    return PASS_TROUBLE;
 }
 
-enum writer_result writer_pass(struct writer *w)
+enum pass writer_pass(struct writer *w)
 {
-    enum writer_result result = print_queue(w);
+    enum pass result = print_queue(w);
 
-    return result == WRITER_IN_DOUBT ? result : worse(result, feed_lp(w));
+    return result == PASS_IN_DOUBT ? result : pass_worse(result, feed_lp(w));
 }
 
 /* Files that an earlier process did not finish; its spool files are all still there. */

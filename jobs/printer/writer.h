@@ -12,7 +12,7 @@
 #ifndef PRINTER_WRITER_H
 #define PRINTER_WRITER_H
 
-#include "lib/program.h"
+#include "lib/passes.h"
 #include "lib/ready.h"
 
 struct writer {
@@ -24,17 +24,10 @@ struct writer {
     int64_t lp_next; /* steady ms: not before that again after lp refused */
 };
 
-enum writer_result {
-    WRITER_IDLE,    /* nothing was there to print */
-    WRITER_WORKED,  /* something was printed: look again at once */
-    WRITER_TROUBLE, /* something could not be done now; it is still there */
-    WRITER_IN_DOUBT /* a commit may or may not be durable: the program must end */
-};
-
 /* Opens print/ and does what a start does: recovery, leftovers. False with errno. */
 bool writer_open(struct writer *w);
 /* One pass: some files of the queue, then what waits for lp. */
-enum writer_result writer_pass(struct writer *w);
+enum pass writer_pass(struct writer *w);
 void writer_close(struct writer *w);
 
 #endif
