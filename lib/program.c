@@ -111,7 +111,7 @@ static struct usertable *load_users(const struct program *p, const struct site *
 
     if (optional && access(site->usertable, F_OK) < 0 && errno == ENOENT)
         return usertable_parse(SPAN(""), &d);
-    struct usertable *users = usertable_load(site->usertable, &d);
+    struct usertable *users = usertable_load_for(site, &d);
     if (users == NULL)
         say(p, site->usertable, &d);
     return users;

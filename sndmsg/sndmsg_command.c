@@ -279,7 +279,7 @@ static int open_site(struct command *c)
     c->site = site_load(c->member, &d);
     if (c->site == NULL)
         return config_error(c->member, &d);
-    c->users = usertable_load(c->site->usertable, &d);
+    c->users = usertable_load_for(c->site, &d);
     if (c->users == NULL)
         return config_error(c->site->usertable, &d);
     int status = identify(c);

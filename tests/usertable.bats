@@ -27,6 +27,44 @@ END
     assert_output "$table: 4 entries, no error"
 }
 
+@test "lists: check counts them, lookup shows their members, and a list in a list is an error" {
+    cat >"$table" <<'END'
+BOB    bob.jones
+SALES  sales  LOGIN(joe) FORWARD(bob.jones, SALES, x@far.example)
+KEEP   keep   FORWARD(keep keep@far.example)
+END
+    run -0 "$usertable" check -f "$table"
+    assert_output "$table: 3 entries, 1 of them a list, no error"
+    run -0 "$usertable" list -f "$table"
+    assert_line --index 1 'SALES     sales  LOGIN(joe)  FORWARD(bob.jones SALES x@far.example)'
+    run -0 "$usertable" lookup -f "$table" sales keep
+    assert_output 'SALES     sales  LOGIN(joe)  FORWARD(bob.jones SALES x@far.example)
+*   BOB       bob.jones
+*   SALES     sales  LOGIN(joe)  FORWARD(bob.jones SALES x@far.example)
+*   x@far.example
+KEEP      keep  FORWARD(keep keep@far.example)'
+    echo 'TEAM   team   FORWARD(keep sales bob)' >>"$table"
+    run -65 "$usertable" check -f "$table"
+    assert_output "$table:4:28: sales is a list itself (line 2), and a list in a list is not expanded: write its members here"
+    sed -i 's/sales bob/nobody bob/' "$table"
+    run -65 "$usertable" check -f "$table"
+    assert_output --partial "$table:4:28: no entry has the user ID or mail name nobody"
+}
+
+@test "lists: with -C the addresses of the site are names" {
+    printf 'SYSTEM HOST(mail.example.org) SPOOL(%s)\nSMTP   USERTABLE(%s)\n' \
+        "$BATS_TEST_TMPDIR" "$table" >"$BATS_TEST_TMPDIR/APPCFG00"
+    echo 'TEAM team FORWARD(ab@mail.example.org jo@far.example)' >>"$table"
+    run -0 "$usertable" lookup -C "$BATS_TEST_TMPDIR/APPCFG00" team
+    assert_line --index 1 '*   A@B       ab'
+    run -0 "$usertable" lookup -f "$table" team
+    assert_line --index 1 '*   ab@mail.example.org'
+    sed -i 's/ab@mail/ba@mail/' "$table"
+    run -0 "$usertable" check -f "$table"
+    run -65 "$usertable" check -C "$BATS_TEST_TMPDIR/APPCFG00"
+    assert_output --partial "$table:6:19: no entry has the user ID or mail name ba@mail.example.org"
+}
+
 @test "check of an empty table is no error" {
     : >"$table"
     run -0 "$usertable" check -f "$table"
@@ -107,7 +145,7 @@ usertable: nobody@x: not in $table"
 @test "a line of 10 MiB is refused at once" {
     { printf 'A b '\' && head -c 10485760 /dev/zero | tr '\0' "'"; } >"$table"
     run -65 timeout 5 "$usertable" check -f "$table"
-    assert_output --partial "$table:1:4097: the line has 10485765 octets"
+    assert_output --partial "$table:1:32769: the line has 10485765 octets"
 }
 
 @test "a table that cannot be read: EX_NOINPUT" {

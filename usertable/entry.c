@@ -94,17 +94,20 @@ static bool read_userid(struct cursor *c, struct entry_line *out)
     return true;
 }
 
-/* Octets up to the first `end` or `other` that does not stand in double quotes. */
-static size_t unquoted_length(struct span s, char end, char other)
+/* Octets up to the first of `ends` that stands neither in double quotes nor, with `path`, in < and
+ * >. */
+static size_t unquoted_length(struct span s, const char *ends, bool path)
 {
-    bool quoted = false;
+    bool quoted = false, inside = false;
 
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '"')
             quoted = !quoted;
         else if (quoted && s.p[i] == '\\')
             i++;
-        else if (!quoted && (s.p[i] == end || s.p[i] == other))
+        else if (path && !quoted && (s.p[i] == '<' || s.p[i] == '>'))
+            inside = s.p[i] == '<';
+        else if (!quoted && !inside && s.p[i] != '\0' && strchr(ends, s.p[i]) != NULL)
             return i;
     }
     return s.n;
@@ -118,7 +121,7 @@ static bool read_name(struct cursor *c, struct entry_line *out)
     size_t used;
 
     skip_blanks(c);
-    name = take(c, unquoted_length(c->rest, ' ', '\t'));
+    name = take(c, unquoted_length(c->rest, " \t", false));
     if (name.n == 0)
         return wrong(c, name.p, "the mail name is missing: write USERID NAME");
     out->name_column = column(c, name.p);
@@ -152,15 +155,44 @@ static bool read_login(struct cursor *c, struct span value, struct entry_line *o
     return true;
 }
 
+bool entry_member(struct span *rest, struct span *member)
+{
+    while (rest->n > 0 && (is_blank(rest->p[0]) || rest->p[0] == ','))
+        *rest = span_from(*rest, 1);
+    *member = (struct span){rest->p, unquoted_length(*rest, " \t,", true)};
+    *rest = span_from(*rest, member->n);
+    return member->n > 0;
+}
+
+static bool read_member(const struct cursor *c, struct span written, struct buf *members)
+{
+    const unsigned flags = ADDRESS_BARE_OK | ADDRESS_LOCAL_OK | ADDRESS_UTF8_OK;
+    struct address a;
+    size_t used;
+    enum address_error e = address_parse(written, flags, &a, &used);
+
+    if (e != ADDRESS_GOOD)
+        return wrong(c, written.p + used, address_strerror(e));
+    return (buf_adds(members, a.text) && buf_addc(members, '\0')) ||
+           wrong(c, written.p, "not enough memory for the user table");
+}
+
 static bool read_forward(struct cursor *c, struct span value, struct entry_line *out)
 {
-    enum address_error e;
-    size_t used;
+    struct span member;
+    size_t n = 0;
 
-    if (!address_is_null(&out->forward))
-        return wrong(c, value.p, "FORWARD stands twice: remove one");
-    e = address_parse(value, ADDRESS_BARE_OK | ADDRESS_UTF8_OK, &out->forward, &used);
-    return e == ADDRESS_GOOD || wrong(c, value.p + used, address_strerror(e));
+    if (out->forward.p != NULL)
+        return wrong(c, value.p, "FORWARD stands twice: put all addresses into one");
+    out->forward = value;
+    out->forward_column = column(c, value.p);
+    for (; entry_member(&value, &member); n++) {
+        if (n == ENTRY_MEMBERS_MAX)
+            return wrong(c, member.p, "FORWARD has 1,000 addresses at most: make two lists");
+        if (!read_member(c, member, &out->members))
+            return false;
+    }
+    return n > 0 || wrong(c, value.p, "FORWARD needs an address or a name of this table");
 }
 
 static const struct {
@@ -180,7 +212,7 @@ static bool read_keyword(struct cursor *c, struct entry_line *out)
         if (!span_starts_nocase(c->rest, open))
             continue;
         take(c, open.n);
-        value = take(c, unquoted_length(c->rest, ')', ')'));
+        value = take(c, unquoted_length(c->rest, ")", false));
         if (c->rest.n == 0)
             return wrong(c, start, "the parenthesis is not closed: add )");
         take(c, 1);
@@ -236,7 +268,9 @@ enum entry_result entry_read(struct span line, size_t number, struct entry_line 
     skip_blanks(&c);
     if (c.rest.n == 0 || c.rest.p[0] == '*')
         return ENTRY_NONE;
-    *out = (struct entry_line){0};
+    struct buf members = out->members;
+    buf_clear(&members);
+    *out = (struct entry_line){.members = members};
     return read_userid(&c, out) && read_name(&c, out) && read_options(&c, out) ? ENTRY_GOOD
                                                                                : ENTRY_BAD;
 }

@@ -6,18 +6,22 @@
 #include "lib/diag.h"
 
 enum {
-    ENTRY_LINE_MAX = 4096, /* octets */
-    ENTRY_LOGIN_MAX = 32   /* octets: what useradd allows */
+    ENTRY_LINE_MAX = 32768,   /* octets */
+    ENTRY_LOGIN_MAX = 32,     /* octets: what useradd allows */
+    ENTRY_MEMBERS_MAX = 1000, /* addresses in one FORWARD */
 };
 
-/* The spans point into the line. */
+/* The spans point into the line. All zero before the first line; it may be used for one line after
+ * the other, so that `members` grows once for all of them. */
 struct entry_line {
-    struct span userid;     /* as written */
-    struct address name;    /* a local part alone */
-    struct span login;      /* p NULL: not given */
-    struct address forward; /* the null path: not given */
-    struct span full;       /* with '' for each apostrophe; p NULL: not given */
-    size_t userid_column, name_column;
+    struct span userid;  /* as written */
+    struct address name; /* a local part alone */
+    struct span login;   /* p NULL: not given */
+    struct span forward; /* as written; p NULL: not given */
+    struct buf members;  /* of FORWARD: each address or name in its one form, ended by NUL; the
+                            caller frees it */
+    struct span full;    /* with '' for each apostrophe; p NULL: not given */
+    size_t userid_column, name_column, forward_column;
 };
 
 enum entry_result { ENTRY_GOOD, ENTRY_NONE, ENTRY_BAD };
@@ -26,5 +30,8 @@ enum entry_result { ENTRY_GOOD, ENTRY_NONE, ENTRY_BAD };
  * line and the octet at fault for the column. */
 enum entry_result entry_read(struct span line, size_t number, struct entry_line *out,
                              struct diag *d);
+/* Takes the next address or name, as it is written, off what FORWARD holds. False: there is none.
+ */
+bool entry_member(struct span *rest, struct span *member);
 
 #endif

@@ -14,6 +14,13 @@
 
 #define DEFAULT_TABLE "/etc/spoolmail/USERTBL"
 
+/* What a command works on. */
+struct table {
+    const char *path;
+    const struct site *site; /* NULL: unknown */
+    struct usertable *users;
+};
+
 /* Writes the line safely, with a line end, and frees it. */
 static void put_line(FILE *to, struct buf *line)
 {
@@ -36,16 +43,18 @@ static void complain(const char *what, const struct diag *d)
     put_line(stderr, &line);
 }
 
-/* An entry as a line of a table. */
-static void put_user(const struct user *u)
+/* An entry as a line of a table; `before` stands before it. */
+static void put_user(const char *before, const struct user *u)
 {
     struct buf line = {0};
 
-    buf_printf(&line, "%-*s  %s", USERID_MAX, u->userid, u->name);
+    buf_printf(&line, "%s%-*s  %s", before, USERID_MAX, u->userid, u->name);
     if (u->login != NULL)
         buf_printf(&line, "  LOGIN(%s)", u->login);
+    for (const char *m = user_member(u, NULL); m != NULL; m = user_member(u, m))
+        buf_printf(&line, "%s%s", m == u->forward ? "  FORWARD(" : " ", m);
     if (u->forward != NULL)
-        buf_printf(&line, "  FORWARD(%s)", u->forward);
+        buf_addc(&line, ')');
     if (u->full != NULL) {
         buf_adds(&line, "  '");
         for (const char *p = u->full; *p != '\0'; p++) {
@@ -58,26 +67,66 @@ static void put_user(const struct user *u)
     put_line(stdout, &line);
 }
 
-static int check(const struct usertable *t, const char *path, char **operand)
+/* A comment line for each member: its entry, or the address that it is. Without a site an address
+ * is one of elsewhere. */
+static void put_members(const struct table *t, const struct user *u)
+{
+    const unsigned flags = ADDRESS_BARE_OK | ADDRESS_LOCAL_OK | ADDRESS_UTF8_OK;
+    struct user member;
+    struct address a;
+
+    for (const char *m = user_member(u, NULL); m != NULL; m = user_member(u, m)) {
+        struct buf line = {0}, local = {0};
+        bool here = address_parse(span_of(m), flags, &a, NULL) == ADDRESS_GOOD &&
+                    (a.kind == DOMAIN_NONE ||
+                     (t->site != NULL && site_owns(t->site, address_domain(&a)))) &&
+                    address_local_plain(&a, &local) &&
+                    usertable_find(t->users, BUF_SPAN(&local), &member);
+
+        buf_free(&local);
+        if (here) {
+            put_user("*   ", &member);
+            continue;
+        }
+        buf_printf(&line, "*   %s", m);
+        put_line(stdout, &line);
+    }
+}
+
+static size_t count_lists(const struct usertable *users)
+{
+    size_t lists = 0;
+    struct user u;
+
+    for (size_t i = 0; i < usertable_count(users); i++) {
+        usertable_entry(users, i, &u);
+        lists += u.list;
+    }
+    return lists;
+}
+
+static int check(const struct table *t, char **operand)
 {
     struct buf line = {0};
-    size_t n = usertable_count(t);
+    size_t n = usertable_count(t->users), lists = count_lists(t->users);
 
     (void)operand;
-    buf_printf(&line, "%s: %zu %s, no error", path, n, n == 1 ? "entry" : "entries");
+    buf_printf(&line, "%s: %zu %s", t->path, n, n == 1 ? "entry" : "entries");
+    if (lists > 0)
+        buf_printf(&line, ", %zu of them %s", lists, lists == 1 ? "a list" : "lists");
+    buf_adds(&line, ", no error");
     put_line(stdout, &line);
     return EX_OK;
 }
 
-static int list(const struct usertable *t, const char *path, char **operand)
+static int list(const struct table *t, char **operand)
 {
     struct user u;
 
-    (void)path;
     (void)operand;
-    for (size_t i = 0; i < usertable_count(t); i++) {
-        usertable_entry(t, i, &u);
-        put_user(&u);
+    for (size_t i = 0; i < usertable_count(t->users); i++) {
+        usertable_entry(t->users, i, &u);
+        put_user("", &u);
     }
     return EX_OK;
 }
@@ -96,7 +145,7 @@ static bool find(const struct usertable *t, struct span text, struct user *u)
     return found;
 }
 
-static int lookup(const struct usertable *t, const char *path, char **operand)
+static int lookup(const struct table *t, char **operand)
 {
     int status = EX_OK;
     struct user u;
@@ -104,11 +153,13 @@ static int lookup(const struct usertable *t, const char *path, char **operand)
     for (; *operand != NULL; operand++) {
         struct buf line = {0};
 
-        if (find(t, span_of(*operand), &u)) {
-            put_user(&u);
+        if (find(t->users, span_of(*operand), &u)) {
+            put_user("", &u);
+            if (u.list)
+                put_members(t, &u);
             continue;
         }
-        buf_printf(&line, "usertable: %s: not in %s", *operand, path);
+        buf_printf(&line, "usertable: %s: not in %s", *operand, t->path);
         put_line(stderr, &line);
         status = EX_NOUSER;
     }
@@ -118,7 +169,7 @@ static int lookup(const struct usertable *t, const char *path, char **operand)
 static const struct command {
     const char *name;
     bool operands; /* needs some; the others take none */
-    int (*run)(const struct usertable *t, const char *path, char **operand);
+    int (*run)(const struct table *t, char **operand);
 } commands[] = {
     {"check", false, check},
     {"list", false, list},
@@ -133,37 +184,37 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* The table that a configuration names. NULL when it cannot be read; the caller frees. */
-static char *table_of_member(const char *member)
+static int run(const struct command *c, struct table *t, char **operand)
 {
     struct diag d = {0};
-    struct site *site = site_load(member, &d);
-    char *path = NULL;
-
-    if (site == NULL)
-        complain(member, &d);
-    else if ((path = strdup(site->usertable)) == NULL)
-        fprintf(stderr, "usertable: out of memory\n");
-    site_free(site);
-    return path;
-}
-
-static int run(const struct command *c, const char *path, char **operand)
-{
-    struct diag d = {0};
-    struct usertable *t = usertable_load(path, &d);
     int status;
 
-    if (t == NULL) {
-        complain(path, &d);
+    t->users = t->site != NULL ? usertable_load_for(t->site, &d) : usertable_load(t->path, &d);
+    if (t->users == NULL) {
+        complain(t->path, &d);
         return d.line > 0 ? EX_DATAERR : EX_NOINPUT;
     }
-    status = c->run(t, path, operand);
-    usertable_free(t);
+    status = c->run(t, operand);
+    usertable_free(t->users);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         perror("usertable: standard output");
         return EX_IOERR;
     }
+    return status;
+}
+
+/* The table that a configuration names. */
+static int run_for_member(const struct command *c, const char *member, char **operand)
+{
+    struct diag d = {0};
+    struct site *site = site_load(member, &d);
+
+    if (site == NULL) {
+        complain(member, &d);
+        return EX_CONFIG;
+    }
+    int status = run(c, &(struct table){.path = site->usertable, .site = site}, operand);
+    site_free(site);
     return status;
 }
 
@@ -197,8 +248,6 @@ static int version(void)
 static int perform(char **operand, const char *file, const char *member)
 {
     const struct command *c = find_command(*operand);
-    char *path;
-    int status;
 
     if (c == NULL)
         return usage(*operand == NULL ? "no command given" : "unknown command");
@@ -207,12 +256,9 @@ static int perform(char **operand, const char *file, const char *member)
         return usage(c->operands ? "whom to look up?" : "this command takes no names");
     if (file != NULL && member != NULL)
         return usage("-f and -C exclude each other");
-    if (member == NULL)
-        return run(c, file != NULL ? file : DEFAULT_TABLE, operand);
-    path = table_of_member(member);
-    status = path != NULL ? run(c, path, operand) : EX_CONFIG;
-    free(path);
-    return status;
+    if (member != NULL)
+        return run_for_member(c, member, operand);
+    return run(c, &(struct table){.path = file != NULL ? file : DEFAULT_TABLE}, operand);
 }
 
 int table_command(int argc, char **argv)

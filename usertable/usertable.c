@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/charset.h"
+#include "lib/site.h"
 #include "usertable/entry.h"
 #include "usertable/siphash.h"
 
@@ -26,8 +27,11 @@ enum {
 /* Offsets into the arena; 0: not given. */
 struct entry {
     uint32_t userid, name, key; /* key: the folded name */
-    uint32_t login, forward, full;
-    uint32_t line;
+    uint32_t login, full;
+    uint32_t forward;   /* members, each ended by NUL; one more NUL after the last */
+    uint32_t line : 30; /* TABLE_MAX octets hold fewer */
+    bool list : 1;      /* as in struct user */
+    bool member : 1;    /* of another entry's FORWARD */
 };
 
 enum kind { KIND_USERID = 1, KIND_NAME, KIND_LOGIN };
@@ -43,7 +47,8 @@ struct slot {
 struct usertable {
     struct buf arena;
     struct entry *entry;
-    size_t count, cap, logins; /* logins: entries that give one */
+    size_t count, cap;
+    size_t logins, forwards; /* entries that give one */
     struct slot *slot;
     size_t slots; /* a power of two */
     unsigned char hash_key[SIPHASH_KEY];
@@ -180,7 +185,7 @@ static uint32_t keep_full(struct usertable *t, struct span written)
 
 static bool add_entry(struct usertable *t, const struct entry_line *l, size_t line)
 {
-    struct entry e = {.line = (uint32_t)line};
+    struct entry e = {.line = line & (TABLE_MAX - 1)};
 
     if (t->count == t->cap) {
         size_t cap = t->cap ? t->cap * 2 : 64;
@@ -196,14 +201,15 @@ static bool add_entry(struct usertable *t, const struct entry_line *l, size_t li
     e.key = keep_key(t, &l->name, e.name);
     if (l->login.p != NULL)
         e.login = keep(t, l->login);
-    if (!address_is_null(&l->forward))
-        e.forward = keep(t, span_of(l->forward.text));
+    if (l->forward.p != NULL)
+        e.forward = keep(t, BUF_SPAN(&l->members));
     if (l->full.p != NULL)
         e.full = keep_full(t, l->full);
     if (t->arena.failed || e.userid == 0 || e.name == 0 || e.key == 0)
         return false;
     t->entry[t->count++] = e;
     t->logins += e.login != 0;
+    t->forwards += e.forward != 0;
     return true;
 }
 
@@ -214,32 +220,43 @@ static bool short_of_memory(struct diag *d)
 
 static bool read_lines(struct usertable *t, struct span text, struct diag *d)
 {
-    struct entry_line entry;
+    struct entry_line entry = {0};
     struct span line;
+    bool good = true;
 
-    for (size_t number = 1; span_line(&text, &line); number++) {
+    for (size_t number = 1; good && span_line(&text, &line); number++) {
         enum entry_result r = entry_read(line, number, &entry, d);
 
-        if (r == ENTRY_BAD)
-            return false;
+        good = r != ENTRY_BAD;
         if (r == ENTRY_GOOD && !add_entry(t, &entry, number))
-            return short_of_memory(d);
+            good = short_of_memory(d);
     }
-    return true;
+    buf_free(&entry.members);
+    return good;
 }
 
-/* Says that a key stands twice. Its line is read again to learn the column. */
+/* Reads the line of an entry again, to learn columns. The caller frees again->members. */
+static void read_again(const struct entry *e, struct span text, struct entry_line *again)
+{
+    struct span line = {0};
+    struct diag none;
+
+    *again = (struct entry_line){0};
+    for (uint32_t i = 0; i < e->line && span_line(&text, &line);)
+        i++;
+    (void)entry_read(line, e->line, again, &none);
+}
+
+/* Says that a key stands twice. */
 static bool clash(const struct usertable *t, struct span text, reference ref, reference there,
                   struct diag *d)
 {
     static const char *const word[] = {[KIND_USERID] = "user ID", [KIND_NAME] = "mail name"};
     const struct entry *e = entry_of(t, ref);
-    struct entry_line again = {0};
-    struct span line = {0};
+    struct entry_line again;
 
-    for (uint32_t i = 0; i < e->line && span_line(&text, &line);)
-        i++;
-    (void)entry_read(line, e->line, &again, d);
+    read_again(e, text, &again);
+    buf_free(&again.members);
     return diag_set(d, e->line, ref % 4 == KIND_USERID ? again.userid_column : again.name_column,
                     "the %s is also the %s of line %u: change one of them", word[ref % 4],
                     word[there % 4], entry_of(t, there)->line);
@@ -301,6 +318,151 @@ static bool index_entries(struct usertable *t, struct span text, struct diag *d)
     return true;
 }
 
+/* By user ID or mail name, plain text; 0: none. */
+static reference find_key(const struct usertable *t, struct span text);
+
+/* What FORWARD leads to. */
+
+struct scope {
+    const struct usertable *table;
+    const struct site *site; /* NULL: unknown */
+    struct span text;        /* of the table */
+};
+
+/* Cuts a member, which is in its one form, into local part and domain. False: it is a name alone.
+ */
+static bool cut_member(const char *member, struct span *local, struct span *domain)
+{
+    const char *at = strrchr(member, '@');
+
+    *local = span_of(member);
+    if (at == NULL || local->p[local->n - 1] == '"')
+        return false;
+    *domain = span_of(at + 1);
+    local->n = (size_t)(at - member);
+    return true;
+}
+
+static reference find_local(const struct usertable *t, const char *member, struct span local)
+{
+    struct buf plain = {0};
+    struct address a;
+    reference ref = 0;
+
+    if (local.n == 0 || local.p[0] != '"')
+        return find_key(t, local);
+    if (address_parse(span_of(member), ADDRESS_BARE_OK | ADDRESS_LOCAL_OK | ADDRESS_UTF8_OK, &a,
+                      NULL) == ADDRESS_GOOD &&
+        address_local_plain(&a, &plain))
+        ref = find_key(t, BUF_SPAN(&plain));
+    buf_free(&plain);
+    return ref;
+}
+
+/* The entry that a member names. False: it is an address of elsewhere. *found: NULL if nobody has
+ * that name. */
+static bool is_of_table(const struct scope *s, const char *member, struct entry **found)
+{
+    struct span local, domain;
+    reference ref;
+
+    if (cut_member(member, &local, &domain) && (s->site == NULL || !site_owns(s->site, domain)))
+        return false;
+    ref = find_local(s->table, member, local);
+    *found = ref != 0 ? &s->table->entry[ref / 4] : NULL;
+    return true;
+}
+
+static const char *first_member(const struct scope *s, const struct entry *e)
+{
+    return s->table->arena.data + e->forward;
+}
+
+static const char *next_member(const char *before)
+{
+    const char *next = before + strlen(before) + 1;
+
+    return *next != '\0' ? next : NULL;
+}
+
+/* Notes whether an entry is a list, and who is its member. Who stands in his own FORWARD keeps a
+ * copy; what else stands there decides. False: a member is in no entry. */
+static bool note_members(const struct scope *s, struct entry *e)
+{
+    struct entry *found = NULL;
+    size_t away = 0;
+
+    for (const char *m = first_member(s, e); m != NULL; m = next_member(m)) {
+        if (!is_of_table(s, m, &found)) {
+            away++;
+            continue;
+        }
+        if (found == NULL)
+            return false;
+        if (found != e)
+            e->list = found->member = true;
+    }
+    e->list |= away > 1;
+    return true;
+}
+
+/* Says what is wrong with the member of that number. */
+static bool bad_member(const struct scope *s, const struct entry *e, size_t number,
+                       const struct entry *found, struct diag *d)
+{
+    struct span member = {0}, rest;
+    struct entry_line again;
+
+    read_again(e, s->text, &again);
+    buf_free(&again.members);
+    rest = again.forward;
+    for (size_t i = 0; i <= number && entry_member(&rest, &member);)
+        i++;
+    size_t column = again.forward_column + (size_t)(member.p - again.forward.p);
+    int n = member.n < 64 ? (int)member.n : 64;
+    if (found == NULL)
+        return diag_set(d, e->line, column,
+                        "no entry has the user ID or mail name %.*s: correct it, or write an "
+                        "address of elsewhere",
+                        n, member.p);
+    return diag_set(d, e->line, column,
+                    "%.*s is a list itself (line %u), and a list in a list is not expanded: write "
+                    "its members here",
+                    n, member.p, (unsigned)found->line);
+}
+
+static bool check_members(const struct scope *s, const struct entry *e, struct diag *d)
+{
+    struct entry *found = NULL;
+    size_t i = 0;
+
+    for (const char *m = first_member(s, e); m != NULL; m = next_member(m), i++)
+        if (is_of_table(s, m, &found) && found != e && (found == NULL || found->list))
+            return bad_member(s, e, i, found, d);
+    return true;
+}
+
+/* Members may stand before or behind the entries they name, so this comes last. All is looked up
+ * once; only where something is wrong a second time, for the first place of it. */
+static bool check_forwards(struct usertable *t, const struct site *site, struct span text,
+                           struct diag *d)
+{
+    const struct scope s = {t, site, text};
+    bool good = true;
+
+    if (t->forwards == 0)
+        return true;
+    for (size_t i = 0; i < t->count; i++)
+        if (t->entry[i].forward != 0)
+            good &= note_members(&s, &t->entry[i]);
+    for (size_t i = 0; good && i < t->count; i++)
+        good = !(t->entry[i].list && t->entry[i].member);
+    for (size_t i = 0; !good && i < t->count; i++)
+        if (t->entry[i].forward != 0 && !check_members(&s, &t->entry[i], d))
+            return false;
+    return true;
+}
+
 /* Offset 0 means "not given", so an octet that nothing refers to comes first. */
 static bool prepare(struct usertable *t, struct span text, struct diag *d)
 {
@@ -324,16 +486,21 @@ static bool fill(struct usertable *t, struct span text, struct diag *d)
     return false;
 }
 
-struct usertable *usertable_parse(struct span text, struct diag *d)
+struct usertable *usertable_parse_for(const struct site *site, struct span text, struct diag *d)
 {
     struct usertable *t = calloc(1, sizeof(*t));
 
     if (t == NULL)
         short_of_memory(d);
-    else if (fill(t, text, d))
+    else if (fill(t, text, d) && check_forwards(t, site, text, d))
         return t;
     usertable_free(t);
     return NULL;
+}
+
+struct usertable *usertable_parse(struct span text, struct diag *d)
+{
+    return usertable_parse_for(NULL, text, d);
 }
 
 /* Reads all of a regular file. */
@@ -358,7 +525,7 @@ static bool read_all(int fd, struct buf *text, struct diag *d)
     return n >= 0 || diag_set(d, 0, 0, "cannot read: %s", strerror(errno));
 }
 
-struct usertable *usertable_load(const char *path, struct diag *d)
+static struct usertable *load(const char *path, const struct site *site, struct diag *d)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct usertable *t = NULL;
@@ -369,10 +536,20 @@ struct usertable *usertable_load(const char *path, struct diag *d)
         return NULL;
     }
     if (read_all(fd, &text, d))
-        t = usertable_parse(BUF_SPAN(&text), d);
+        t = usertable_parse_for(site, BUF_SPAN(&text), d);
     buf_free(&text);
     (void)close(fd);
     return t;
+}
+
+struct usertable *usertable_load(const char *path, struct diag *d)
+{
+    return load(path, NULL, d);
+}
+
+struct usertable *usertable_load_for(const struct site *site, struct diag *d)
+{
+    return load(site->usertable, site, d);
 }
 
 void usertable_free(struct usertable *t)
@@ -400,7 +577,13 @@ void usertable_entry(const struct usertable *t, size_t i, struct user *user)
         .login = optional(t, e->login),
         .forward = optional(t, e->forward),
         .full = optional(t, e->full),
+        .list = e->list,
     };
+}
+
+const char *user_member(const struct user *u, const char *before)
+{
+    return before == NULL ? u->forward : next_member(before);
 }
 
 /* ASCII is folded without asking for memory, so that a shortage never makes such a user unknown. */
@@ -426,10 +609,14 @@ static reference seek_folded(const struct usertable *t, struct span text)
     return ref;
 }
 
+static reference find_key(const struct usertable *t, struct span text)
+{
+    return utf8_is_ascii(text) ? seek_ascii(t, text) : seek_folded(t, text);
+}
+
 bool usertable_find(const struct usertable *t, struct span id_or_name, struct user *user)
 {
-    reference ref =
-        utf8_is_ascii(id_or_name) ? seek_ascii(t, id_or_name) : seek_folded(t, id_or_name);
+    reference ref = find_key(t, id_or_name);
 
     if (ref != 0)
         usertable_entry(t, ref / 4, user);

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "lib/site.h"
 #include "usertable/entry.h"
 #include "usertable/siphash.h"
 
@@ -130,11 +131,21 @@ static const struct fault faults[] = {
     {IN("A b LOGIN(a123456789b123456789c123456789def)"), 1, 43, "32 octets"},
     {IN("A b LOGIN(c) LOGIN(d)"), 1, 20, "twice"},
     {IN("A b LOGIN(c)'d'"), 1, 13, "a blank"},
-    {IN("A b FORWARD()"), 1, 13, "no address"},
-    {IN("A b FORWARD(c)"), 1, 14, "no domain"},
+    {IN("A b FORWARD()"), 1, 13, "needs an address"},
+    {IN("A b FORWARD( , )"), 1, 15, "needs an address"},
     {IN("A b FORWARD(<>)"), 1, 14, "no mailbox"},
-    {IN("A b FORWARD(c@d, e@f)"), 1, 16, "domain"},
-    {IN("A b FORWARD(c@d) FORWARD(e@f)"), 1, 26, "twice"},
+    {IN("A b FORWARD(c@d, e@f@)"), 1, 21, "domain"},
+    {IN("A b FORWARD(c@d) FORWARD(e@f)"), 1, 26, "put all addresses into one"},
+    {IN("A b FORWARD(c@d <e@f g@h)"), 1, 21, "domain"},
+    {IN("A b FORWARD(c)"), 1, 13, "no entry has the user ID or mail name c:"},
+    {IN("A b\nC d FORWARD( b, e@f ,x y)"), 2, 22, "no entry has the user ID or mail name x:"},
+    {IN("A b FORWARD(\"\")"), 1, 13, "no entry"},
+    {IN("A b FORWARD(C)\nC d FORWARD(E)\nE f"), 1, 13, "C is a list itself (line 2)"},
+    {IN("A b FORWARD(x@y D)\nC d FORWARD(x@y z@y)"), 1, 17, "D is a list itself (line 2)"},
+    {IN("A b FORWARD(B C)\nC d FORWARD(A C)"), 1, 15, "C is a list itself (line 2)"},
+    {IN("A b FORWARD(C)\nC d FORWARD(A)"), 1, 13, "C is a list itself (line 2)"},
+    {IN("A b FORWARD(x@y c)\nC d\nE f FORWARD(zz)"), 3, 13, "no entry"},
+    {IN("A b FORWARD(C)\nC d FORWARD(x@y z@y)\nE f FORWARD(zz)"), 1, 13, "a list itself"},
     {IN("A b FORWARD(\"c@d)"), 1, 5, "not closed"},
     {IN("A b 'c"), 1, 5, "not closed"},
     {IN("A b 'c''"), 1, 5, "not closed"},
@@ -200,7 +211,7 @@ static void test_line_length(void **state)
     buf_adds(&b, "A b '");
     buf_fill(&b, 'x', ENTRY_LINE_MAX - 5);
     buf_addc(&b, '\'');
-    assert_fault(BUF_SPAN(&b), 1, ENTRY_LINE_MAX + 1, "4097 octets");
+    assert_fault(BUF_SPAN(&b), 1, ENTRY_LINE_MAX + 1, "32769 octets");
     buf_free(&b);
 }
 
@@ -549,6 +560,118 @@ static void test_load(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+/* Joins the members by |. */
+static void assert_members(const struct user *u, const char *want)
+{
+    struct buf got = {0};
+
+    for (const char *m = user_member(u, NULL); m != NULL; m = user_member(u, m)) {
+        if (got.len > 0)
+            buf_addc(&got, '|');
+        buf_adds(&got, m);
+    }
+    assert_string_equal(buf_str(&got), want);
+    buf_free(&got);
+}
+
+static void test_members(void **state)
+{
+    static const struct {
+        const char *forward, *members;
+        bool list;
+    } cases[] = {
+        {"x@y", "x@y", false},
+        {"b", "b", true},
+        {"a", "a", false},
+        {"alone", "alone", false},
+        {"\"A\" x@y", "A|x@y", false},
+        {"x@y,z@y", "x@y|z@y", true},
+        {" , x@y\t,,<z@Y>,", "x@y|z@Y", true},
+        {"<@r,@s:x@y> \"z, )\"@y", "x@y|\"z, )\"@y", true},
+        {"b c x@y b", "b|c|x@y|b", true},
+        {"b@site.example c@Mail.Example.ORG", "b@site.example|c@Mail.Example.ORG", true},
+        {"alone@site.example", "alone@site.example", false},
+        {"D", "D", true},
+        {"\"d e\"", "\"d e\"", true},
+        {"J\xC3\x96RG", "J\xC3\x96RG", true},
+    };
+    struct diag d;
+    struct site *site =
+        site_parse(SPAN("SYSTEM HOST(mail.example.org)\nSMTP DOMAINS(site.example)\n"), "test", &d);
+    struct buf b = {0};
+
+    (void)state;
+    assert_non_null(site);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct user u;
+
+        buf_clear(&b);
+        buf_printf(&b, "A alone FORWARD(%s)\nB b\nC c FORWARD(C c@far.example)\nD \"d e\"\n",
+                   cases[i].forward);
+        buf_adds(&b, "E j\xC3\xB6rg\n");
+        struct usertable *t = usertable_parse_for(site, BUF_SPAN(&b), &d);
+        if (t == NULL)
+            fail_msg("%s: %zu:%zu: %s", cases[i].forward, d.line, d.column, d.text);
+        usertable_entry(t, 0, &u);
+        assert_members(&u, cases[i].members);
+        assert_int_equal(u.list, cases[i].list);
+        usertable_entry(t, 1, &u);
+        assert_null(user_member(&u, NULL));
+        assert_false(u.list);
+        usertable_free(t);
+    }
+    site_free(site);
+    buf_free(&b);
+}
+
+/* An address of the site is a name, where the site is known. */
+static void test_members_of_the_site(void **state)
+{
+    static const struct span faulty = IN("A a FORWARD(x@far.example nobody@Site.Example)\n");
+    struct diag d;
+    struct site *site =
+        site_parse(SPAN("SYSTEM HOST(mail.example.org)\nSMTP DOMAINS(site.example)\n"), "test", &d);
+
+    (void)state;
+    assert_null(usertable_parse_for(site, faulty, &d));
+    assert_int_equal(d.line, 1);
+    assert_int_equal(d.column, 27);
+    assert_non_null(strstr(d.text, "nobody@Site.Example"));
+    struct usertable *t = usertable_parse(faulty, &d);
+    assert_non_null(t);
+    usertable_free(t);
+    assert_null(usertable_parse_for(
+        site, SPAN("A a FORWARD(c@site.example)\nC c FORWARD(a@mail.example.org)\n"), &d));
+    assert_non_null(strstr(d.text, "a list itself"));
+    site_free(site);
+}
+
+static void test_many_members(void **state)
+{
+    struct buf b = {0};
+    struct diag d;
+    struct user u;
+    size_t n = 0;
+
+    (void)state;
+    buf_adds(&b, "A a FORWARD(");
+    for (int i = 0; i < ENTRY_MEMBERS_MAX; i++)
+        buf_printf(&b, "%d@far.example ", i);
+    size_t column = b.len + 1;
+    buf_addc(&b, ')');
+    struct usertable *t = usertable_parse(BUF_SPAN(&b), &d);
+    assert_non_null(t);
+    usertable_entry(t, 0, &u);
+    for (const char *m = user_member(&u, NULL); m != NULL; m = user_member(&u, m))
+        n++;
+    assert_int_equal(n, ENTRY_MEMBERS_MAX);
+    usertable_free(t);
+    b.len--;
+    buf_adds(&b, "x@y)");
+    assert_fault(BUF_SPAN(&b), 1, column, "1,000 addresses at most");
+    buf_free(&b);
+}
+
 /* The vectors of the authors: key 00 01 .. 0f, text 00 01 .. */
 static void test_siphash(void **state)
 {
@@ -583,7 +706,8 @@ int main(void)
         cmocka_unit_test(test_login_order),  cmocka_unit_test(test_may_send),
         cmocka_unit_test(test_complete),     cmocka_unit_test(test_user_address),
         cmocka_unit_test(test_many),         cmocka_unit_test(test_load),
-        cmocka_unit_test(test_siphash),
+        cmocka_unit_test(test_siphash),      cmocka_unit_test(test_members),
+        cmocka_unit_test(test_many_members), cmocka_unit_test(test_members_of_the_site),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
