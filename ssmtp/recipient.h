@@ -9,13 +9,12 @@
 /* Finds the X-To of a forward-path:
  *
  *     user or user ID at a domain of the site    USERID@postoffice
- *     the same with FORWARD of this site        the ID of the user it names, one level only
- *     the same with FORWARD elsewhere           that address; the post office sends on
  *     postmaster, also without a domain or at   the user of that name, else POSTMASTER@postoffice
  *     the literal `own` (may be NULL)
  *
- * Any other domain is not ours: nothing is ever relayed. `own` is the address that the client
- * connected to, as a literal with its brackets. */
+ * FORWARD is none of its business: the post office sends on and expands lists. So one recipient is
+ * one X-To, and what is on disk names users only. Any other domain is not ours: nothing is ever
+ * relayed. `own` is the address that the client connected to, as a literal with its brackets. */
 enum receiver_verdict recipient_find(const struct site *site, const struct usertable *users,
                                      const char *own, const struct address *rcpt,
                                      struct address *to);

@@ -78,6 +78,12 @@ one_copy()
     [[ ${files[0]} == */new/* ]] || fail "$1: ${files[0]}"
 }
 
+# sent FIELD: that envelope line of all data sets.
+sent()
+{
+    cat "$SPOOL"/mail/OUT.* | sed -n "s/^$1: //p" | sort
+}
+
 require_tool()
 {
     [[ -n $(type -P "$1") ]] || skip "$1 is not installed"
@@ -348,29 +354,134 @@ EOM
     one_copy CZQ14CD
 }
 
-@test "FORWARD within this system is followed; a circle waits until it is mended" {
+@test "FORWARD within this system is followed one level; further is an error of the table" {
     cat >>"$SITE/USERTBL" <<'EOM'
-A1 a1 FORWARD(A2@mail.example.org)
-A2 a2 FORWARD(cdoaks@MYHOST)
-B1 b1 FORWARD(b2@mail.example.org)
-B2 b2 FORWARD(b1@mail.example.org)
-C1 c1 FORWARD(gone@mail.example.org)
+A1 a1 FORWARD(cdoaks@MYHOST)
+A2 a2 FORWARD(ABCDEF)
+B1 b1 FORWARD(b2)
+B2 b2 FORWARD(b2@far.example)
 EOM
-    text | put m a1@MYHOST b1@MYHOST c1@MYHOST
+    text | put m a1@MYHOST a2@MYHOST b1@MYHOST
     run postoffice
     assert_success
-    assert_output --regexp 'to=<b1@MYHOST>, .* dsn=4.4.6, status=deferred \(FORWARD goes in a circle'
-    assert_output --regexp 'to=<c1@MYHOST>, .* dsn=4.3.5, status=deferred'
     one_copy CZQ14CD
-    run cat "$POST/m"
-    assert_line --index 1 'X-To: <b1@MYHOST>'
-    assert_line --index 2 'X-To: <c1@MYHOST>'
-    assert_line --index 3 --partial 'Received'
-    sed -i 's/FORWARD(b1.*/FORWARD(abaker@MYHOST)/; s/FORWARD(gone.*/FORWARD(abaker@MYHOST)/' "$SITE/USERTBL"
+    one_copy ABCDEF
+    assert_equal "$(grep -h '^X-To' "$SPOOL"/mail/OUT.*)" 'X-To: <b2@far.example>'
+    nothing_left
+    local n line
+    n=$(($(wc -l <"$SITE/USERTBL") + 1))
+    for line in 'C1 c1 FORWARD(b1)' 'C1 c1 FORWARD(b1@mail.example.org)' 'C1 c1 FORWARD(gone@mail.example.org)'; do
+        { head -$((n - 1)) "$SITE/USERTBL" && echo "$line"; } >table
+        cp table "$SITE/USERTBL"
+        text | put m a1@MYHOST
+        run postoffice
+        assert_equal "$status" 78
+        assert_output --partial "line $n, column 15: "
+        assert_equal "$(queued "$POST")" m
+    done
+}
+
+# a_list LINE: that line of the table, beside users with a box, with a FORWARD, and with both.
+a_list()
+{
+    cat >>"$SITE/USERTBL" <<'EOM'
+JOE    joe.boss
+FWD    fwd     FORWARD(fwd@far.example)
+KEEP   keep    FORWARD(keep keep@far.example)
+EOM
+    echo "$1" >>"$SITE/USERTBL"
+}
+
+@test "a list: members here and elsewhere, himself, those who forward; each has one copy" {
+    a_list 'TEAM team FORWARD(cdoaks, TEAM abaker@mail.example.org, fwd KEEP x@far.example czq14cd x@FAR.example fwd@far.example)'
+    text | put m team@MYHOST ABCDEF@MYHOST TEAM@mail.example.org
+    run postoffice
+    assert_success
+    assert_output --regexp 'to=<team@MYHOST>, .* status=expanded \(to 3 here and 3 elsewhere\)'
+    local id
+    for id in CZQ14CD ABCDEF TEAM KEEP; do one_copy "$id"; done
+    assert_equal "$(copies . | wc -l)" 4
+    assert_equal "$(sent X-To)" $'<fwd@far.example>\n<keep@far.example>\n<x@far.example>'
+    assert_equal "$(sent X-From | sort -u)" '<a@example.net>'
+    nothing_left
+    run cat "$(copies TEAM)"
+    assert_line --index 0 'Return-Path: <a@example.net>'
+    assert_line --index 1 'Delivered-To: TEAM@MYHOST'
+    assert_line --index 2 --regexp '^Received: by mail.example.org \(spoolmail POSTOFFICE\) id OUT'
+    assert_line --index 4 'Delivered-To: TEAM@MYHOST'
+    assert_line --index 5 'Received: from x by y; Sat, 21 Nov 2026 12:00:00 +0000'
+    run grep -c Delivered-To "$(copies ABCDEF)"
+    assert_output 1
+}
+
+@test "a list that LOGIN gives an owner: he gets the bounces, and notices stay without a sender" {
+    a_list 'TEAM team LOGIN(joe) FORWARD(abaker x@far.example)'
+    sed -i 's/^JOE .*/& LOGIN(joe)/' "$SITE/USERTBL"
+    text | put m team@MYHOST
+    postoffice
+    assert_equal "$(sent X-From)" '<joe.boss@mail.example.org>'
+    run cat "$(copies ABCDEF)"
+    assert_line --index 0 'Return-Path: <joe.boss@mail.example.org>'
+    rm -f "$SPOOL"/mail/OUT.* && rm -r "$BOX"/*
+    { printf 'X-From: <>\nX-To: <team@MYHOST>\n' && text; } >"$POST/n"
+    postoffice
+    assert_equal "$(sent X-From)" '<>'
+    one_copy ABCDEF
+}
+
+@test "a list: mail that comes back to it is a loop, and who is in it keeps no second copy for others" {
+    a_list 'TEAM team FORWARD(abaker x@far.example)'
+    text | put m team@MYHOST keep@MYHOST
+    postoffice
+    one_copy ABCDEF
+    one_copy KEEP
+    sed 's/^X-To: .*/X-To: team@MYHOST/' "$(grep -l '^X-To: <x@' "$SPOOL"/mail/OUT.*)" >"$SPOOL/jes/x"
+    mv "$SPOOL/jes/x" "$POST/back"
+    rm "$SPOOL"/mail/OUT.*
+    run postoffice
+    assert_output --partial 'dsn=5.4.6, status=bounced'
+    one_copy ABCDEF
+    assert_equal "$(sent X-To)" '<a@example.net>'
+    nothing_left
+}
+
+@test "a list: a member who waits or is refused is one of its spool file, not of the sender's" {
+    a_list 'TEAM team LOGIN(joe) FORWARD(abaker cdoaks)'
+    sed -i 's/^JOE .*/& LOGIN(joe)/' "$SITE/USERTBL"
+    : >"$BOX/ABCDEF" # no directory
+    text | put m team@MYHOST
+    run postoffice
+    one_copy CZQ14CD
+    run cat "$POST"/OUT.*
+    assert_line --index 0 'X-From: <joe.boss@mail.example.org>'
+    assert_line --index 1 'X-To: <ABCDEF@MYHOST>'
+    assert_line --index 2 --partial 'Received'
+    rm "$BOX/ABCDEF"
     sleep 1.1
     run postoffice
     one_copy ABCDEF
     one_copy CZQ14CD
+    nothing_left
+}
+
+@test "lists of more members than one file may have go one after the other" {
+    local i n
+    for n in 1 2 3 4 5 6; do
+        printf 'LIST%d list%d FORWARD(' "$n" "$n"
+        for i in {1..1000}; do printf ' m%d.%d@far.example' "$n" "$i"; done
+        echo ')'
+    done >>"$SITE/USERTBL"
+    for n in 1 2 3 4 5 6; do echo "list$n@MYHOST"; done >to
+    # shellcheck disable=SC2046 # six words
+    text | put m $(cat to)
+    run postoffice
+    assert_output --partial 'status=deferred (other lists of the same mail come first)'
+    assert_equal "$(sent X-To | wc -l)" 5000
+    assert_equal "$(sed -n 's/^X-To: //p' "$POST/m")" '<list6@MYHOST>'
+    sleep 1.1
+    postoffice
+    assert_equal "$(sent X-To | sort -u | wc -l)" 6000
+    assert_equal "$(sent X-To | wc -l)" 6000
     nothing_left
 }
 
@@ -454,12 +565,19 @@ EOM
 }
 
 
-# three_ways: one mail for two Maildirs and a FORWARD, and nothing else anywhere.
-three_ways()
+# forwards: a user who has his mail elsewhere, and a list of one there, of the list itself and of one who has the
+# mail already.
+forwards()
+{
+    printf '%s\n' 'FWD fwd FORWARD(x@far.example)' 'TEAM team FORWARD(y@far.example TEAM cdoaks)' >>"$SITE/USERTBL"
+}
+
+# all_ways: one mail for two Maildirs, a FORWARD and a list, and nothing else anywhere.
+all_ways()
 {
     rm -rf "$BOX" "$SPOOL/work/POSTCHK" "$SPOOL"/mail/OUT.*
     mkdir "$BOX"
-    text | put m CZQ14CD@MYHOST ABCDEF@MYHOST fwd@MYHOST
+    text | put m CZQ14CD@MYHOST ABCDEF@MYHOST fwd@MYHOST team@MYHOST
 }
 
 # each_once WHAT: whatever happened before, the next start leaves exactly one of each.
@@ -468,8 +586,8 @@ each_once()
     local wrong
     rm -f "$SPOOL/work/POSTCHK"
     postoffice >after || fail "$1: $(cat after)"
-    wrong=$(copies CZQ14CD | wc -l)$(copies ABCDEF | wc -l)$(queued "$SPOOL/mail" | wc -l)$(queued "$POST" | wc -l)
-    [[ $wrong == 1110 ]] || fail "$1: $wrong; $(cat during after; find "$SPOOL" "$BOX")"
+    wrong=$(for id in CZQ14CD ABCDEF TEAM; do copies $id | wc -l; done)$'\n'$(sent X-To)$'\n'$(queued "$POST")
+    [[ $wrong == $'1\n1\n1\n<x@far.example>\n<y@far.example>\n' ]] || fail "$1: $wrong; $(cat during after; find "$SPOOL" "$BOX")"
     cmp -s "$(copies CZQ14CD)" <(printf 'Return-Path: <a@example.net>\nDelivered-To: CZQ14CD@MYHOST\n' && text) ||
         fail "$1: $(cat "$(copies CZQ14CD)")"
     nothing_left
@@ -501,14 +619,14 @@ call_after()
     local killat n when count
     killat=$(tool killat)
     export ASAN_OPTIONS=detect_leaks=0
-    echo 'FWD fwd FORWARD(x@far.example)' >>"$SITE/USERTBL"
-    three_ways
+    forwards
+    all_ways
     "$killat" -o calls count -- "$BUILD/postoffice" -C "$MEMBER" --log stderr --once >during 2>&1
     count=$(tail -1 calls)
     ((count > 40)) || fail "only $count calls"
     for when in before after; do
         for ((n = 1; n <= count; n++)); do
-            three_ways
+            all_ways
             "$killat" "$when" "$n" -- "$BUILD/postoffice" -C "$MEMBER" --log stderr --once >during 2>&1 || true
             each_once "killed $when $n of $count"
         done
@@ -519,12 +637,12 @@ call_after()
     local killat n count
     killat=$(tool killat)
     export ASAN_OPTIONS=detect_leaks=0
-    echo 'FWD fwd FORWARD(x@far.example)' >>"$SITE/USERTBL"
-    three_ways
+    forwards
+    all_ways
     "$killat" -o calls --path "$BOX" count -- "$BUILD/postoffice" -C "$MEMBER" --log stderr --once >during 2>&1
     count=$(tail -1 calls)
     for ((n = 1; n <= count; n++)); do
-        three_ways
+        all_ways
         "$killat" after "$n" --path "$BOX" -- "$BUILD/postoffice" -C "$MEMBER" --log stderr --once >during 2>&1 || true
         for file in "$BOX"/*/new/*; do
             [[ -e $file ]] || continue
@@ -538,15 +656,15 @@ call_after()
     local killat n mode count
     killat=$(tool killat)
     export ASAN_OPTIONS=detect_leaks=0
-    echo 'FWD fwd FORWARD(x@far.example)' >>"$SITE/USERTBL"
-    three_ways
+    forwards
+    all_ways
     "$killat" -o calls count -- "$BUILD/postoffice" -C "$MEMBER" --log stderr --once >during 2>&1
     count=$(tail -1 calls)
     for mode in once from; do
         for ((n = 1; n <= count; n++)); do
-            three_ways
+            all_ways
             "$killat" fail "$n" ENOSPC "$mode" -- "$BUILD/postoffice" -C "$MEMBER" --log stderr --once >during 2>&1 || true
-            [[ $(queued "$POST") == m || $(copies . | wc -l) -ge 2 ]] || find "$SPOOL/work" -name 'postoffice.*' ! -name '*.lock' | grep -q . ||
+            [[ -n $(queued "$POST") || $(copies . | wc -l) -ge 2 ]] || find "$SPOOL/work" -name 'postoffice.*' ! -name '*.lock' | grep -q . ||
                 fail "$mode $n: lost"
             each_once "ENOSPC $mode $n of $count"
         done

@@ -108,23 +108,19 @@ transaction=$'<reply 220\n-> EHLO client.example\n<reply 250\n-> MAIL FROM:<a@cl
   assert_line --index 1 'X-To: <CZQ14CD@mail.example.org>'
 }
 
-@test "forwards: to a user of the table, elsewhere, and the same one twice" {
+@test "forwards and lists are the post office's: a spool file names users only, each once" {
   cat >>"$SITE/USERTBL" <<'EOM'
 LOCALF    local.f    FORWARD(abaker@mail.example.org)
 REMOTEF   remote.f   FORWARD(x@elsewhere.example)
-REMOTEG   remote.g   FORWARD(x@elsewhere.example)
-CIRCLE1   circle.1   FORWARD(circle.2@myhost)
-CIRCLE2   circle.2   FORWARD(circle.1@myhost)
-DANGLES   dangles    FORWARD(nobody@mail.example.org)
+LIST      several    FORWARD(local.f@far.example, CZQ14CD LIST)
 EOM
   receiver
-  send --to local.f@myhost,ABaker@myhost,remote.f@myhost,remote.g@myhost,circle.1@myhost,dangles@myhost,postmaster@mail.example.org
+  send --to local.f@myhost,ABaker@myhost,remote.f@myhost,LOCALF@myhost,several@myhost,list@mail.example.org
   run sed -n '/^X-To/p' "$(queued)"
-  assert_output 'X-To: <ABCDEF@MYHOST>
-X-To: <x@elsewhere.example>
-X-To: <CIRCLE2@MYHOST>
-X-To: <DANGLES@MYHOST>
-X-To: <CZQ14CD@MYHOST>'
+  assert_output 'X-To: <LOCALF@MYHOST>
+X-To: <ABCDEF@MYHOST>
+X-To: <REMOTEF@MYHOST>
+X-To: <LIST@MYHOST>'
 }
 
 @test "postmaster works without an entry in the table" {

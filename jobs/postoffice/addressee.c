@@ -9,7 +9,9 @@
 
 #include "jobs/postoffice/maildir.h"
 
-enum { FORWARD_HOPS = 10, LOGIN_MAX = 256 };
+enum { FORWARD_HOPS = 2, LOGIN_MAX = 256 };
+
+#define NO_OFFICE "the user ID and the post office's name make no address"
 
 static const char *office(const struct site *site)
 {
@@ -31,14 +33,18 @@ bool addressee_address(const struct site *site, const char *local, struct addres
     return false;
 }
 
-static bool find_user(const struct program *p, const struct address *a, struct user *user)
+static bool find_name(const struct program *p, const struct address *a, struct user *user)
 {
     struct buf local = {0};
-    bool found = site_owns(p->site, address_domain(a)) && address_local_plain(a, &local) &&
-                 usertable_find(p->users, BUF_SPAN(&local), user);
+    bool found = address_local_plain(a, &local) && usertable_find(p->users, BUF_SPAN(&local), user);
 
     buf_free(&local);
     return found;
+}
+
+static bool find_user(const struct program *p, const struct address *a, struct user *user)
+{
+    return site_owns(p->site, address_domain(a)) && find_name(p, a, user);
 }
 
 static void nobody(const struct program *p, struct recipient *r)
@@ -53,35 +59,139 @@ static void nobody(const struct program *p, struct recipient *r)
         recipient_end(r, RECIPIENT_REFUSED, "5.1.1", "no such user here");
 }
 
-/* Goes from FORWARD to FORWARD until it leaves this system or meets a user without one. False: the
- * recipient has its state. */
-static bool follow(const struct program *p, struct recipient *r, struct user *user)
-{
-    struct address next;
+/* What a user's FORWARD says. */
+struct forward {
+    bool keeps;          /* he stands in it himself */
+    size_t others;       /* members but him */
+    struct address away; /* an address of elsewhere, if there is one */
+    struct user next;    /* a user of the table, if there is one; userid NULL: none */
+};
 
-    for (int hop = 0; user->forward != NULL; hop++) {
-        if (hop == FORWARD_HOPS) {
-            recipient_end(r, RECIPIENT_LATER, "4.4.6",
-                          "FORWARD goes in a circle: correct the user table");
-            return false;
-        }
-        if (address_parse(span_of(user->forward), ADDRESS_BARE_OK | ADDRESS_UTF8_OK, &next, NULL) !=
-            ADDRESS_GOOD) {
-            recipient_end(r, RECIPIENT_LATER, "4.3.5", "FORWARD in the user table is no address");
-            return false;
-        }
-        if (!site_owns(p->site, address_domain(&next))) {
-            r->way = WAY_FORWARD;
-            r->target = next;
-            return true;
-        }
-        if (!find_user(p, &next, user)) {
+static bool same_user(const struct user *a, const struct user *b)
+{
+    return strcmp(a->userid, b->userid) == 0;
+}
+
+enum member_kind { MEMBER_BAD, MEMBER_NOBODY, MEMBER_HERE, MEMBER_AWAY };
+
+static enum member_kind find_member(const struct program *p, const char *text, struct address *a,
+                                    struct user *user)
+{
+    const unsigned flags = ADDRESS_BARE_OK | ADDRESS_LOCAL_OK | ADDRESS_UTF8_OK;
+
+    if (address_parse(span_of(text), flags, a, NULL) != ADDRESS_GOOD)
+        return MEMBER_BAD;
+    if (a->kind != DOMAIN_NONE && !site_owns(p->site, address_domain(a)))
+        return MEMBER_AWAY;
+    return find_name(p, a, user) ? MEMBER_HERE : MEMBER_NOBODY;
+}
+
+/* False: the table is wrong in a way that its check finds; the recipient has his state. */
+static bool read_forward(const struct program *p, struct recipient *r, const struct user *user,
+                         struct forward *f)
+{
+    struct address a;
+    struct user found;
+
+    *f = (struct forward){0};
+    for (const char *m = user_member(user, NULL); m != NULL; m = user_member(user, m)) {
+        enum member_kind kind = find_member(p, m, &a, &found);
+        if (kind == MEMBER_BAD || kind == MEMBER_NOBODY) {
             recipient_end(r, RECIPIENT_LATER, "4.3.5",
-                          "FORWARD names an address of this system that nobody has");
+                          kind == MEMBER_BAD
+                              ? "FORWARD in the user table is no address"
+                              : "FORWARD names an address of this system that nobody has");
             return false;
         }
+        if (kind == MEMBER_HERE && same_user(&found, user)) {
+            f->keeps = true;
+            continue;
+        }
+        f->others++;
+        if (kind == MEMBER_HERE)
+            f->next = found;
+        else
+            f->away = a;
     }
     return true;
+}
+
+/* Goes on to whoever gets the mail, while it is one. Then *f is of a user who has a box, or sends
+ * it elsewhere, or to several. False: the recipient has his state. */
+static bool follow(const struct program *p, struct recipient *r, struct user *user,
+                   struct forward *f)
+{
+    for (int hop = 0; hop < FORWARD_HOPS; hop++) {
+        if (!read_forward(p, r, user, f))
+            return false;
+        if (f->keeps || f->others != 1 || f->next.userid == NULL)
+            return true;
+        *user = f->next;
+    }
+    recipient_end(r, RECIPIENT_LATER, "4.4.6", "FORWARD goes on and on: correct the user table");
+    return false;
+}
+
+/* Adds one who stands in a list. */
+static bool add_member(const struct program *p, struct recipient *r, const struct user *user)
+{
+    struct address office;
+    struct forward f;
+
+    if (!read_forward(p, r, user, &f))
+        return false;
+    if (f.others > 1 || f.next.userid != NULL) {
+        recipient_end(r, RECIPIENT_LATER, "4.3.5", "a list in a list: correct the user table");
+        return false;
+    }
+    if (!addressee_address(p->site, user->userid, &office)) {
+        recipient_end(r, RECIPIENT_LATER, "4.3.5", NO_OFFICE);
+        return false;
+    }
+    bool good = f.others == 0 || mail_list_add(&r->list, &f.away, LIST_AWAY);
+    if (good && (f.keeps || f.others == 0))
+        good = mail_list_add(&r->list, &office, f.others > 0 ? LIST_KEEPER : LIST_HERE);
+    if (!good)
+        recipient_end(r, RECIPIENT_LATER, "4.3.0", "memory is short");
+    return good;
+}
+
+/* Whom the bounces of a list go to (RFC 5321 3.9.2): the user to whom its login belongs, if that is
+ * another entry. Without one the list is an alias, and its mail keeps its reverse-path (3.9.1). */
+static void set_sender(const struct program *p, const struct postfile *file, struct recipient *r,
+                       const struct user *list)
+{
+    struct user owner;
+    struct address a;
+
+    r->list.from = file->envelope.from;
+    if (!address_is_null(&r->list.from) && list->login != NULL &&
+        usertable_find_login(p->users, span_of(list->login), &owner) && !same_user(&owner, list) &&
+        user_address(&owner, span_of(p->site->host), &a) && !address_has_utf8(&a))
+        r->list.from = a;
+}
+
+static void expand(const struct program *p, const struct postfile *file, struct recipient *r,
+                   const struct user *list)
+{
+    struct address a;
+    struct user found;
+    bool good = true;
+
+    for (const char *m = user_member(list, NULL); good && m != NULL; m = user_member(list, m)) {
+        if (find_member(p, m, &a, &found) == MEMBER_AWAY)
+            good = mail_list_add(&r->list, &a, LIST_AWAY);
+        else if (same_user(&found, list))
+            good = mail_list_add(&r->list, &r->office, LIST_HERE);
+        else if (!add_member(p, r, &found))
+            return;
+    }
+    if (!good) {
+        recipient_end(r, RECIPIENT_LATER, "4.3.0", "memory is short");
+        return;
+    }
+    r->way = WAY_LIST;
+    set_sender(p, file, r, list);
 }
 
 static void login_of(const struct user *user, char login[LOGIN_MAX])
@@ -138,25 +248,32 @@ static void (*const ways[])(const struct program *p, struct recipient *r, const 
     [DELIVER_LMTP] = to_lmtp,
 };
 
-void addressee_find(const struct program *p, struct recipient *r)
+void addressee_find(const struct program *p, const struct postfile *file, struct recipient *r)
 {
     char login[LOGIN_MAX];
+    struct forward f;
     struct user user;
 
     if (!find_user(p, &r->to, &user)) {
         nobody(p, r);
         return;
     }
-    if (!follow(p, r, &user))
+    if (!follow(p, r, &user, &f))
         return;
     span_copy(span_of(user.userid), r->userid, sizeof(r->userid));
     if (!addressee_address(p->site, r->userid, &r->office)) {
-        recipient_end(r, RECIPIENT_LATER, "4.3.5",
-                      "the user ID and the post office's name make no address");
+        recipient_end(r, RECIPIENT_LATER, "4.3.5", NO_OFFICE);
         return;
     }
-    if (r->way == WAY_FORWARD)
-        return;
-    login_of(&user, login);
-    ways[p->site->deliver](p, r, login);
+    if (f.others > 0 && f.keeps && postfile_delivered_to(file, r->office.text))
+        f.others = 0; /* it went to the others already: what is left is his own copy */
+    if (f.others == 1 && !f.keeps) {
+        r->way = WAY_FORWARD;
+        r->target = f.away;
+    } else if (f.others > 0) {
+        expand(p, file, r, &user);
+    } else {
+        login_of(&user, login);
+        ways[p->site->deliver](p, r, login);
+    }
 }

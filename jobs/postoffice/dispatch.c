@@ -118,7 +118,7 @@ static void on_kick(void *arg)
         else
             take_up(d, entry->d_name);
     }
-    if (d->active == 0 && (d->stopping || (d->once && d->list == NULL))) {
+    if (d->active == 0 && (d->stopping || (d->once && d->list == NULL && !d->again))) {
         sync_removals(d);
         loop_stop(d->loop);
     } else if (d->again && d->list == NULL && !d->stopping) {

@@ -12,7 +12,10 @@
 #include "jobs/postoffice/addressee.h"
 #include "lib/header.h"
 
-enum { HOPS_MAX = 100 };
+enum {
+    HOPS_MAX = 100,
+    MEMBERS_MAX = 5000 /* of the lists of one file: a bound on memory */
+};
 
 /* A copy in an agent's hands. */
 struct copy {
@@ -54,9 +57,9 @@ struct job {
 static void log_recipient(const struct job *j, const struct recipient *r)
 {
     static const char *const status[RECIPIENT_STATES] = {
-        [RECIPIENT_DONE] = "sent",      [RECIPIENT_FORWARD] = "forwarded",
-        [RECIPIENT_LATER] = "deferred", [RECIPIENT_REFUSED] = "bounced",
-        [RECIPIENT_HELD] = "held",
+        [RECIPIENT_DONE] = "sent",       [RECIPIENT_FORWARD] = "forwarded",
+        [RECIPIENT_LIST] = "expanded",   [RECIPIENT_LATER] = "deferred",
+        [RECIPIENT_REFUSED] = "bounced", [RECIPIENT_HELD] = "held",
     };
     const char *relay = r->way == WAY_MAILDIR   ? r->path
                         : r->way == WAY_LMTP    ? lmtp_server(&j->d->lmtp)
@@ -108,7 +111,9 @@ static void remember_done(struct job *j)
     waiting_forget_done(j->entry);
     j->entry->inode = j->inode;
     for (size_t i = 0; i < j->recipients; i++)
-        if (j->recipient[i].state == RECIPIENT_DONE)
+        /* one who shares the fate of a FORWARD or a list has nothing yet */
+        if (j->recipient[i].state == RECIPIENT_DONE &&
+            j->recipient[j->recipient[i].same].state == RECIPIENT_DONE)
             waiting_note_done(j->entry, &j->recipient[i].to);
 }
 
@@ -151,8 +156,11 @@ static void share(struct job *j)
         struct recipient *r = &j->recipient[i];
         const struct recipient *s = &j->recipient[r->same];
         if (r->same != i)
-            recipient_end(r, s->state == RECIPIENT_FORWARD ? RECIPIENT_DONE : s->state, s->status,
-                          s->text != NULL ? s->text : "");
+            recipient_end(r,
+                          s->state == RECIPIENT_FORWARD || s->state == RECIPIENT_LIST
+                              ? RECIPIENT_DONE
+                              : s->state,
+                          s->status, s->text != NULL ? s->text : "");
     }
 }
 
@@ -167,7 +175,10 @@ static void settle_job(struct job *j)
         .recipients = j->recipients,
         .fault = j->fault[0] != '\0' ? j->fault : NULL,
     };
+    bool expanded = false;
 
+    for (size_t i = 0; i < j->recipients; i++)
+        expanded |= j->recipient[i].state == RECIPIENT_LIST;
     enum settle_result result = settle(&d->settle, &f);
     int error = errno;
     if (f.fault != NULL && result == SETTLE_GONE)
@@ -176,10 +187,14 @@ static void settle_job(struct job *j)
     switch (result) {
     case SETTLE_GONE:
         d->removed = true;
+        if (expanded)
+            dispatch_look(d); /* there are new files, for members */
         waiting_remove(&d->waiting, j->entry);
         j->entry = NULL;
         break;
     case SETTLE_KEPT:
+        if (expanded)
+            dispatch_look(d);
         waiting_forget_done(j->entry);
         later(j);
         break;
@@ -318,18 +333,26 @@ static void send_batch(struct job *j, size_t *at)
     lmtp_submit(&j->d->lmtp, &b->task);
 }
 
-/* FORWARD. */
+/* FORWARD and lists. */
 
 /* Mail that has come by here before, or by too many hosts, would come again (RFC 5321 6.3). */
-static void check_loop(const struct job *j, struct recipient *r)
+static void send_on(const struct job *j, struct recipient *r)
 {
+    char text[80];
+
     if (postfile_delivered_to(&j->file, r->office.text))
         recipient_end(r, RECIPIENT_REFUSED, "5.4.6",
                       "the mail was forwarded from here before: a loop");
     else if (header_count(BUF_SPAN(&j->file.header), "Received") >= HOPS_MAX)
         recipient_end(r, RECIPIENT_REFUSED, "5.4.6", "too many Received lines: a loop");
-    else
+    else if (r->way == WAY_FORWARD)
         recipient_end(r, RECIPIENT_FORWARD, "2.0.0", "as a mail data set");
+    else {
+        snprintf(text, sizeof(text), "to %zu here and %zu elsewhere",
+                 r->list.members - mail_list_count(&r->list, LIST_AWAY),
+                 mail_list_count(&r->list, LIST_AWAY));
+        recipient_end(r, RECIPIENT_LIST, "2.0.0", text);
+    }
 }
 
 /* A job's beginning. */
@@ -339,9 +362,40 @@ static bool same_target(const struct recipient *a, const struct recipient *b)
     return a->way == b->way && a->state == b->state && strcmp(a->userid, b->userid) == 0;
 }
 
+/* Nobody gets a copy through a list who gets one otherwise. False: memory is short. */
+static bool once_each(struct job *j)
+{
+    struct address_set all = {0};
+    bool failed = false;
+
+    for (size_t i = 0; i < j->recipients; i++) {
+        const struct recipient *r = &j->recipient[i];
+        if (r->way != WAY_LIST && !address_is_null(&r->office))
+            address_set_add(&all, r->way == WAY_FORWARD ? &r->target : &r->office, &failed);
+    }
+    for (size_t i = 0; i < j->recipients && !failed; i++) {
+        struct recipient *r = &j->recipient[i];
+        if (r->way == WAY_LIST && r->same == i && r->state == RECIPIENT_OPEN)
+            failed = !mail_list_once(&r->list, &all);
+    }
+    address_set_free(&all);
+    return !failed;
+}
+
+/* A list that would make them too many waits for the next try. */
+static void limit_members(struct recipient *r, size_t *members)
+{
+    if (*members > 0 && *members + r->list.members > MEMBERS_MAX) {
+        mail_list_free(&r->list);
+        recipient_end(r, RECIPIENT_LATER, "4.5.3", "other lists of the same mail come first");
+    }
+    *members += r->list.members;
+}
+
 static bool find_recipients(struct job *j)
 {
     const struct envelope *e = &j->file.envelope;
+    size_t members = 0;
 
     j->recipient = calloc(e->nto, sizeof(*j->recipient));
     if (j->recipient == NULL)
@@ -351,16 +405,17 @@ static bool find_recipients(struct job *j)
         struct recipient *r = &j->recipient[i];
         r->to = e->to[i];
         r->same = i;
-        if (waiting_was_done(j->entry, &r->to)) {
+        addressee_find(j->d->program, &j->file, r);
+        if (waiting_was_done(j->entry, &r->to))
             recipient_end(r, RECIPIENT_DONE, "2.0.0", "delivered by an earlier try");
-            continue;
-        }
-        addressee_find(j->d->program, r);
         for (size_t k = 0; r->state == RECIPIENT_OPEN && k < i && r->same == i; k++)
             if (same_target(&j->recipient[k], r))
                 r->same = k;
+        if (r->same != i || r->state != RECIPIENT_OPEN)
+            mail_list_free(&r->list);
+        limit_members(r, &members);
     }
-    return true;
+    return once_each(j);
 }
 
 static void send_all(struct job *j)
@@ -375,8 +430,8 @@ static void send_all(struct job *j)
             continue;
         if (r->way == WAY_MAILDIR)
             send_copy(j, r);
-        else if (r->way == WAY_FORWARD)
-            check_loop(j, r);
+        else if (r->way == WAY_FORWARD || r->way == WAY_LIST)
+            send_on(j, r);
     }
     for (size_t at = 0; at < j->recipients;)
         send_batch(j, &at);

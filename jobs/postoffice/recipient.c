@@ -21,5 +21,6 @@ void recipient_free(struct recipient *r)
     free(r->text);
     free(r->path);
     free(r->login);
+    mail_list_free(&r->list);
     r->text = r->path = r->login = NULL;
 }

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include "jobs/postoffice/mail_list.h"
 #include "lib/address.h"
 #include "usertable/usertable.h"
 
@@ -11,13 +12,14 @@ enum recipient_state {
     RECIPIENT_OPEN,    /* to be delivered */
     RECIPIENT_DONE,    /* delivered, on stable storage */
     RECIPIENT_FORWARD, /* becomes a mail data set when the file is settled */
+    RECIPIENT_LIST,    /* becomes files for its members when the file is settled */
     RECIPIENT_LATER,   /* not now */
     RECIPIENT_REFUSED, /* never: its sender is to be told */
     RECIPIENT_HELD,    /* for the operator to decide */
     RECIPIENT_STATES
 };
 
-enum recipient_way { WAY_NONE, WAY_MAILDIR, WAY_LMTP, WAY_FORWARD };
+enum recipient_way { WAY_NONE, WAY_MAILDIR, WAY_LMTP, WAY_FORWARD, WAY_LIST };
 
 struct recipient {
     struct address to; /* X-To */
@@ -28,6 +30,7 @@ struct recipient {
     char *text;      /* why; printable, one line; NULL: nothing to say */
     struct address office; /* USERID@postoffice of who gets it, or whose FORWARD it is */
     struct address target; /* LMTP, FORWARD: the address */
+    struct mail_list list; /* LIST */
     char userid[USERID_MAX + 1];
     /* MAILDIR */
     char *path, *login; /* login NULL: the copy belongs to the program's own user */

@@ -105,27 +105,56 @@ static int take_names(const struct work *w, unsigned count, uint64_t *stamp)
     return dataset_names_take(w->s->spool, clock_wall(), count, stamp);
 }
 
-static void forward_head(const struct work *w, const struct recipient *r, const char *id,
-                         struct buf *head)
+/* A mail that goes on from here: who sends it, and for whom it came. `keeper`, if not NULL, is one
+ * whose FORWARD was followed too. */
+struct onward {
+    const struct address *from, *to;
+    size_t tos;
+    const struct address *came_for, *keeper;
+};
+
+static void onward_head(const struct work *w, const struct onward *o, const char *id,
+                        struct buf *head)
 {
     const struct postfile *file = w->f->file;
     int64_t wall = clock_wall();
 
-    envelope_write(head, &file->envelope.from, &r->target, 1, false);
+    envelope_write(head, o->from, o->to, o->tos, false);
     buf_printf(head, "Received: by %s (spoolmail POSTOFFICE) id %s\n\tfor <%s>; ",
-               w->s->program->site->host, id, r->office.text);
+               w->s->program->site->host, id, o->came_for->text);
     header_date(head, wall, clock_offset(wall));
-    buf_printf(head, "\nDelivered-To: %s\n", r->office.text);
+    buf_printf(head, "\nDelivered-To: %s\n", o->came_for->text);
+    if (o->keeper != NULL)
+        buf_printf(head, "Delivered-To: %s\n", o->keeper->text);
     buf_addspan(head, BUF_SPAN(&file->header));
     if (file->bare)
         buf_addc(head, '\n');
 }
 
-static int stage_forwards(struct work *w)
+/* Under the name *stamp stands for, which is then the next. */
+static int stage_onward(struct work *w, enum unit_part part, const struct onward *o,
+                        uint64_t *stamp)
 {
-    struct span prefix = span_of(w->s->program->site->path);
     char name[DSNAME_MAX + 1];
     struct buf head = {0};
+
+    if (!dsname_format(span_of(w->s->program->site->path), *stamp, name)) {
+        errno = EINVAL;
+        return -1;
+    }
+    *stamp = dsname_next(*stamp);
+    onward_head(w, o, name, &head);
+    int result = stage_file(w, part, name, &head, &w->f->file->body_at, false);
+    int saved = errno;
+    buf_free(&head);
+    errno = saved;
+    w->data_sets |= part == UNIT_MAIL;
+    return result;
+}
+
+static int stage_forwards(struct work *w)
+{
+    const struct address *from = &w->f->file->envelope.from;
     uint64_t stamp = 0;
     int result = 0;
 
@@ -134,22 +163,61 @@ static int stage_forwards(struct work *w)
     result = take_names(w, (unsigned)w->count[RECIPIENT_FORWARD], &stamp);
     for (size_t i = 0; result == 0 && i < w->f->recipients; i++) {
         const struct recipient *r = &w->f->recipient[i];
-        if (r->state != RECIPIENT_FORWARD)
-            continue;
-        buf_clear(&head);
-        if (!dsname_format(prefix, stamp, name)) {
-            errno = EINVAL;
-            result = -1;
-            break;
-        }
-        stamp = dsname_next(stamp);
-        forward_head(w, r, name, &head);
-        result = stage_file(w, UNIT_MAIL, name, &head, &w->f->file->body_at, false);
-        w->data_sets = true;
+        if (r->state == RECIPIENT_FORWARD)
+            result = stage_onward(w, UNIT_MAIL,
+                                  &(struct onward){from, &r->target, 1, &r->office, NULL}, &stamp);
     }
+    return result;
+}
+
+/* The members of a list who are users here, in one file. */
+static int stage_here(struct work *w, const struct recipient *r, uint64_t *stamp)
+{
+    struct address *to = calloc(r->list.members, sizeof(*to));
+    size_t n = 0;
+
+    if (to == NULL)
+        return no_memory();
+    for (size_t i = 0; i < r->list.members; i++)
+        if (r->list.member[i].way == LIST_HERE)
+            to[n++] = r->list.member[i].to;
+    int result =
+        stage_onward(w, UNIT_POST, &(struct onward){&r->list.from, to, n, &r->office, NULL}, stamp);
     int saved = errno;
-    buf_free(&head);
+    free(to);
     errno = saved;
+    return result;
+}
+
+static int stage_list(struct work *w, const struct recipient *r)
+{
+    const struct mail_list *l = &r->list;
+    size_t here = mail_list_count(l, LIST_HERE);
+    size_t files = l->members - here + (here > 0 ? 1 : 0);
+    uint64_t stamp = 0;
+
+    if (files == 0)
+        return 0;
+    int result = take_names(w, (unsigned)files, &stamp);
+    if (result == 0 && here > 0)
+        result = stage_here(w, r, &stamp);
+    for (size_t i = 0; result == 0 && i < l->members; i++) {
+        const struct list_member *m = &l->member[i];
+        const struct onward o = {&l->from, &m->to, 1, &r->office,
+                                 m->way == LIST_KEEPER ? &m->to : NULL};
+        if (m->way != LIST_HERE)
+            result = stage_onward(w, m->way == LIST_AWAY ? UNIT_MAIL : UNIT_POST, &o, &stamp);
+    }
+    return result;
+}
+
+static int stage_lists(struct work *w)
+{
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < w->f->recipients; i++)
+        if (w->f->recipient[i].state == RECIPIENT_LIST)
+            result = stage_list(w, &w->f->recipient[i]);
     return result;
 }
 
@@ -267,7 +335,7 @@ static bool same_file(const struct work *w)
 static int stage(struct work *w)
 {
     if (unit_claim(&w->unit, w->f->name, w->as) < 0 || !same_file(w) || stage_forwards(w) < 0 ||
-        stage_notice(w) < 0 || stage_held(w) < 0)
+        stage_lists(w) < 0 || stage_notice(w) < 0 || stage_held(w) < 0)
         return -1;
     return w->count[RECIPIENT_LATER] == 0 ? 0
                                           : stage_rest(w, UNIT_POST, w->f->name, RECIPIENT_LATER);

@@ -1,6 +1,7 @@
 /* What becomes of a spool file when each of its recipients has been seen to, in one unit of work:
  *
  *   FORWARD  a mail data set each, for usmtp
+ *   LIST     a mail data set for each member elsewhere, a spool file in jes/POST for those here
  *   REFUSED  one notice to the sender for all of them; without a sender they are HELD
  *   HELD     the file (or, when others had their copies, one for these only) goes to jes/HOLD with
  *            its reason

@@ -22,10 +22,8 @@ static const char literal_host[] = "SYSTEM HOST([192.0.2.9])\nSMTP POSTOFFICE(of
 
 static const char table[] = "CZQ14CD  CDoaks\n"
                             "ABCDEF   ABaker   FORWARD(cdoaks@OFFICE.example)\n"
-                            "CIRCLE1  circle.1 FORWARD(circle.2@mail.example.org)\n"
-                            "CIRCLE2  circle.2 FORWARD(circle.1@mail.example.org)\n"
                             "AWAY     away     FORWARD(x@elsewhere.example)\n"
-                            "DANGLES  dangles  FORWARD(nobody@mail.example.org)\n"
+                            "LIST     several  FORWARD(LIST CDoaks x@elsewhere.example)\n"
                             "JOERG    \"J\xC3\xB6rg Strau\xC3\x9F\"\n"
                             "BLANKS   \"two words\"\n"
                             "POSTMAST postmaster FORWARD(CDoaks@mail.example.org)\n";
@@ -104,16 +102,15 @@ static void users_of_the_table(void **state)
     check(with_office, table, cases, COUNT(cases));
 }
 
+/* The post office sends on. */
 static void forwards(void **state)
 {
     static const struct expected cases[] = {
-        {"abaker@office.example", RECEIVER_GOOD, "CZQ14CD@office.example"},
-        {"circle.1@office.example", RECEIVER_GOOD, "CIRCLE2@office.example"}, /* one level only */
-        {"circle.2@office.example", RECEIVER_GOOD, "CIRCLE1@office.example"},
-        {"away@office.example", RECEIVER_GOOD, "x@elsewhere.example"},
-        {"dangles@office.example", RECEIVER_GOOD, "DANGLES@office.example"},
-        {"postmaster@office.example", RECEIVER_GOOD, "CZQ14CD@office.example"},
-        {"postmast@office.example", RECEIVER_GOOD, "CZQ14CD@office.example"},
+        {"abaker@office.example", RECEIVER_GOOD, "ABCDEF@office.example"},
+        {"away@office.example", RECEIVER_GOOD, "AWAY@office.example"},
+        {"several@office.example", RECEIVER_GOOD, "LIST@office.example"},
+        {"postmaster@office.example", RECEIVER_GOOD, "POSTMAST@office.example"},
+        {"postmast@office.example", RECEIVER_GOOD, "POSTMAST@office.example"},
     };
 
     (void)state;
@@ -142,7 +139,7 @@ static void without_a_post_office(void **state)
     static const struct expected cases[] = {
         {"cdoaks@mail.example.org", RECEIVER_GOOD, "CZQ14CD@mail.example.org"},
         {"cdoaks@office.example", RECEIVER_NOT_OURS, NULL},
-        {"postmaster", RECEIVER_GOOD, "CZQ14CD@mail.example.org"},
+        {"postmaster", RECEIVER_GOOD, "POSTMAST@mail.example.org"},
     };
 
     (void)state;
@@ -154,7 +151,7 @@ static void further_domains(void **state)
     static const struct expected cases[] = {
         {"cdoaks@one.example", RECEIVER_GOOD, "CZQ14CD@office.example"},
         {"cdoaks@TWO.example", RECEIVER_GOOD, "CZQ14CD@office.example"},
-        {"postmaster@two.example", RECEIVER_GOOD, "CZQ14CD@office.example"},
+        {"postmaster@two.example", RECEIVER_GOOD, "POSTMAST@office.example"},
         {"nobody@one.example", RECEIVER_UNKNOWN, NULL},
         {"cdoaks@three.example", RECEIVER_NOT_OURS, NULL},
         {"cdoaks@one.example.two.example", RECEIVER_NOT_OURS, NULL},
