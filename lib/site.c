@@ -48,6 +48,7 @@ struct rule {
     const char *const *choices;
 };
 
+static const char *const no_yes[] = {"NO", "YES", NULL};
 static const char *const notices[] = {"DSN", "APPEND", NULL};
 static const char *const ways[] = {"MAILDIR", "LMTP", NULL};
 static const char *const printouts[] = {"TEXT", "PDF", "BOTH", NULL};
@@ -81,6 +82,10 @@ static const struct rule rules[] = {
     {"SMTP", "CONNECTIONS", FORM_NUMBER, SITE(connections), 1, 10000, "100", NULL},
     {"SMTP", "DESTLIMIT", FORM_NUMBER, SITE(destlimit), 1, 1000, "20", NULL},
     {"SMTP", "CONNMSGS", FORM_NUMBER, SITE(connmsgs), 1, 1000000, "100", NULL},
+    {"SMTP", "CLIENTS", FORM_NUMBER, SITE(clients), 1, 1000000, "10000", NULL},
+    {"SMTP", "PERCLIENT", FORM_NUMBER, SITE(perclient), 1, 60000, "50", NULL},
+    {"SMTP", "WORKERS", FORM_NUMBER, SITE(workers), 1, 64, NULL, NULL},
+    {"SMTP", "VRFY", FORM_CHOICE, SITE(vrfy), 0, 0, "NO", no_yes},
     {"SMTP", "NOTICE", FORM_CHOICE, SITE(notice), 0, 0, "DSN", notices},
     {"SMTP", "TIMECONN", FORM_TIME, SITE(timeout.connect), 1, 3600, "60S", NULL},
     {"SMTP", "TIMEGREET", FORM_TIME, SITE(timeout.greeting), 1, 3600, "5M", NULL},
@@ -89,6 +94,7 @@ static const struct rule rules[] = {
     {"SMTP", "TIMEBLOCK", FORM_TIME, SITE(timeout.block), 1, 3600, "3M", NULL},
     {"SMTP", "TIMETERM", FORM_TIME, SITE(timeout.termination), 1, 3600, "10M", NULL},
     {"SMTP", "TIMEALL", FORM_TIME, SITE(timeout.attempt), 1, DAYS, "1H", NULL},
+    {"SMTP", "TIMESESS", FORM_TIME, SITE(session), 1, DAYS, "1H", NULL},
     {"DELIVER", "MAILDIR", FORM_MAILDIR, SITE(maildir), 0, 0, "%h/Maildir", NULL},
     {"DELIVER", "LMTP", FORM_SERVER, SITE(lmtp), 0, 0, NULL, NULL},
     {"DELIVER", "DEFAULT", FORM_CHOICE, SITE(deliver), 0, 0, "MAILDIR", ways},

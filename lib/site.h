@@ -41,9 +41,12 @@ struct site {
     uint64_t retryint, retryceil, retrymax; /* seconds */
     uint64_t poll, quiet;                   /* seconds */
     uint64_t connections, destlimit, connmsgs;
-    uint64_t notice;    /* enum notice_form */
-    struct recfm recfm; /* of dropped files whose name says nothing */
+    uint64_t clients, perclient, workers; /* of ssmtp; workers 0: one a processor */
+    uint64_t vrfy;                        /* 0 or 1 */
+    uint64_t notice;                      /* enum notice_form */
+    struct recfm recfm;                   /* of dropped files whose name says nothing */
     struct site_timeouts timeout;
+    uint64_t session; /* seconds: a client's with ssmtp, in all */
     /* DELIVER */
     char *maildir;    /* pattern: %h home, %u login, %i user ID, %% */
     char *lmtp;       /* host:port or /path/socket; NULL: none */

@@ -182,6 +182,13 @@ static void drop(void *arg, const char *why)
     MSG(log_of(c), T01SM052I, c->literal, c->session.envelope.from.text, why);
 }
 
+static enum receiver_verdict verify(void *arg, struct span who, struct buf *to)
+{
+    const struct program *p = ((const struct client *)arg)->x->program;
+
+    return recipient_verify(p->site, p->users, who, to);
+}
+
 static const struct receiver_events session_events = {
     .greeted = greeted,
     .recipient = recipient,
@@ -191,6 +198,7 @@ static const struct receiver_events session_events = {
     .text = text,
     .took = took,
     .drop = drop,
+    .verify = verify,
 };
 
 /* Ending. */
@@ -454,7 +462,7 @@ struct client *client_start(struct client_context *x, int fd, const struct socka
 
     if (c != NULL) {
         *c = (struct client){.x = x, .fd = fd, .slot = slot, .file.writer.fd = -1};
-        c->ends_ms = clock_steady_ms() + (int64_t)x->program->site->timeout.attempt * 1000;
+        c->ends_ms = clock_steady_ms() + (int64_t)x->program->site->session * 1000;
         client_literal(peer, c->literal);
         receiver_open(&c->session, &x->site, &session_events, c);
     }

@@ -46,6 +46,12 @@ void crowd_free(struct crowd *c)
     free(c);
 }
 
+void crowd_limit(struct crowd *c, unsigned most, unsigned most_of_client)
+{
+    c->most = most;
+    c->most_of_client = most_of_client;
+}
+
 /* The octets that tell one client from another; a mapped IPv4 address counts as IPv4. */
 static uint64_t client_number(const struct sockaddr *client)
 {

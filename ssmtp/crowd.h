@@ -15,6 +15,8 @@ struct crowd;
 /* NULL with errno. */
 struct crowd *crowd_new(unsigned workers, unsigned most, unsigned most_of_client);
 void crowd_free(struct crowd *c);
+/* Other limits from now on, in this process. Whoever is in stays. */
+void crowd_limit(struct crowd *c, unsigned most, unsigned most_of_client);
 /* The slot of a client. */
 uint32_t crowd_slot(const struct crowd *c, const struct sockaddr *client);
 

@@ -1,7 +1,12 @@
 /* See recipient.h. */
 #include "ssmtp/recipient.h"
 
+#include <string.h>
+
+#include "lib/charset.h"
 #include "lib/notice.h"
+
+enum { FULL_MAX = 200 };
 
 static const struct span postmaster = {"postmaster", 10};
 
@@ -44,4 +49,55 @@ enum receiver_verdict recipient_find(const struct site *site, const struct usert
     if (v == RECEIVER_GOOD && !notice_user(site, &user, to))
         v = RECEIVER_TROUBLE;
     return v;
+}
+
+/* A full name in a reply must not look like something else. */
+static bool is_plain(const char *full)
+{
+    size_t n = strlen(full);
+
+    for (size_t i = 0; i < n; i++)
+        if (full[i] < ' ' || full[i] > '~' || strchr("<>\"\\", full[i]) != NULL)
+            return false;
+    return n <= FULL_MAX;
+}
+
+static void write_user(const struct site *site, const struct user *user, struct buf *to)
+{
+    bool quoted = strchr(user->userid, '@') != NULL;
+
+    if (user->full != NULL && is_plain(user->full))
+        buf_printf(to, "%s ", user->full);
+    if (utf8_is_ascii(span_of(user->name)))
+        buf_printf(to, "<%s@%s>", user->name, site->host);
+    else
+        buf_printf(to, quoted ? "<\"%s\"@%s>" : "<%s@%s>", user->userid, site->host);
+}
+
+enum receiver_verdict recipient_verify(const struct site *site, const struct usertable *users,
+                                       struct span who, struct buf *to)
+{
+    struct user user[2];
+    struct address a;
+    size_t found = 0;
+
+    if (address_parse(who, ADDRESS_BARE_OK | ADDRESS_LOCAL_OK, &a, NULL) == ADDRESS_GOOD) {
+        if (a.kind != DOMAIN_NONE && !site_owns(site, address_domain(&a)))
+            return RECEIVER_NOT_OURS;
+        enum receiver_verdict v = find_local(users, &a, &user[0]);
+        if (v == RECEIVER_TROUBLE)
+            return v;
+        found = v == RECEIVER_GOOD;
+        if (found == 0 && is_postmaster(site, NULL, &a)) {
+            buf_printf(to, "<postmaster@%s>", site->host);
+            return RECEIVER_GOOD;
+        }
+        if (found == 0 && a.kind != DOMAIN_NONE)
+            return RECEIVER_UNKNOWN;
+    }
+    if (found == 0)
+        found = usertable_named(users, who, user, 2);
+    if (found == 1)
+        write_user(site, &user[0], to);
+    return found == 0 ? RECEIVER_UNKNOWN : found == 1 ? RECEIVER_GOOD : RECEIVER_AMBIGUOUS;
 }

@@ -19,4 +19,10 @@ enum receiver_verdict recipient_find(const struct site *site, const struct usert
                                      const char *own, const struct address *rcpt,
                                      struct address *to);
 
+/* Who is meant by a path, a user ID, a mail name, or else a full name or a word of it? GOOD writes
+ * `Full Name <mailbox>`, what of it is ASCII; the mailbox can be written to. AMBIGUOUS: several
+ * have that full name. */
+enum receiver_verdict recipient_verify(const struct site *site, const struct usertable *users,
+                                       struct span who, struct buf *to);
+
 #endif

@@ -27,6 +27,7 @@ struct listener {
 
 struct server {
     struct program *program;
+    const struct server_params *params;
     struct client_context context;
     struct listener listener[LISTEN_MAX];
     size_t listeners;
@@ -46,6 +47,7 @@ static void learn_site(struct server *s)
 
     span_copy(span_of(site->host), s->context.site.host, sizeof(s->context.site.host));
     s->context.site.maxsize = site->maxsize;
+    s->context.site.vrfy = site->vrfy != 0;
 }
 
 /* Letting clients in. */
@@ -191,6 +193,7 @@ static void on_reload(void *arg)
 
     program_reload(s->program);
     learn_site(s);
+    s->params->reloaded(s->params->arg);
 }
 
 /* Start and end. */
@@ -251,7 +254,7 @@ static int serve(struct server *s, const struct server_params *params)
 
 int server_run(const struct server_params *params)
 {
-    struct server s = {.program = params->program};
+    struct server s = {.program = params->program, .params = params};
     struct client_context *x = &s.context;
     int status = EX_CANTCREAT;
 

@@ -14,6 +14,9 @@ struct server_params {
     int parent; /* at its end when the parent is gone; -1: there is none */
     struct crowd *crowd;
     unsigned worker; /* its row in the crowd */
+    /* The configuration was read again: sets the limits of the crowd. */
+    void (*reloaded)(void *arg);
+    void *arg;
 };
 
 /* Serves until SIGTERM (then finishes the transactions in hand, in bounded time) or until the

@@ -49,6 +49,7 @@ enum answer {
     ANSWER_EARLY,
     ANSWER_AHEAD,
     ANSWER_PARAMETER,
+    ANSWER_AMBIGUOUS,
     ANSWERS
 };
 
@@ -91,6 +92,7 @@ static const struct {
     [ANSWER_TOO_LARGE] = {552, "5.3.4", "Message too large"},
     [ANSWER_LONG_HEADER] = {552, "5.3.4", "Message header larger than 1 MiB"},
     [ANSWER_EIGHT_BIT] = {553, "5.6.7", "Addresses must be ASCII, SMTPUTF8 is not offered"},
+    [ANSWER_AMBIGUOUS] = {553, "5.1.4", "Ambiguous: several users have that name"},
     [ANSWER_LOOP] = {554, "5.4.6", "Too many Received fields: the mail goes in circles"},
     [ANSWER_EARLY] = {554, "5.5.0", "You spoke before the greeting, closing"},
     [ANSWER_AHEAD] = {554, "5.5.0", "Input came before the reply to DATA, closing"},
@@ -100,7 +102,7 @@ static const struct {
 static const enum answer verdict_answers[RECEIVER_VERDICTS] = {
     [RECEIVER_GOOD] = ANSWER_RECIPIENT,    [RECEIVER_UNKNOWN] = ANSWER_UNKNOWN_USER,
     [RECEIVER_NOT_OURS] = ANSWER_NOT_OURS, [RECEIVER_FULL] = ANSWER_FULL,
-    [RECEIVER_TROUBLE] = ANSWER_TROUBLE,
+    [RECEIVER_TROUBLE] = ANSWER_TROUBLE,   [RECEIVER_AMBIGUOUS] = ANSWER_AMBIGUOUS,
 };
 
 static void say(enum answer a, struct buf *out)
@@ -362,6 +364,17 @@ static bool add_recipient(struct receiver *r, const struct address *to)
     return true;
 }
 
+/* Closes the session of one who asks for too many that are not there. */
+static bool is_guessing(struct receiver *r, enum receiver_verdict v, struct buf *out)
+{
+    bool stranger = v == RECEIVER_UNKNOWN || v == RECEIVER_NOT_OURS;
+
+    if (!stranger || ++r->strangers <= RECEIVER_STRANGERS)
+        return false;
+    say_closing(r, ANSWER_ERRORS, out);
+    return true;
+}
+
 static void do_rcpt(struct receiver *r, struct span args, struct buf *out)
 {
     struct address rcpt, to;
@@ -378,11 +391,8 @@ static void do_rcpt(struct receiver *r, struct span args, struct buf *out)
         return;
     }
     enum receiver_verdict v = r->events->recipient(r->arg, &rcpt, &to);
-    bool stranger = v == RECEIVER_UNKNOWN || v == RECEIVER_NOT_OURS;
-    if (stranger && ++r->strangers > RECEIVER_STRANGERS) {
-        say_closing(r, ANSWER_ERRORS, out);
+    if (is_guessing(r, v, out))
         return;
-    }
     if (v == RECEIVER_GOOD && !add_recipient(r, &to))
         v = RECEIVER_TROUBLE;
     if (v == RECEIVER_GOOD) {
@@ -500,10 +510,24 @@ static void do_noop(struct receiver *r, struct span args, struct buf *out)
 
 static void do_vrfy(struct receiver *r, struct span args, struct buf *out)
 {
-    if (args.n == 0)
+    struct buf text = {0};
+
+    if (args.n == 0) {
         refuse(r, ANSWER_VRFY_SYNTAX, out);
-    else
+        return;
+    }
+    if (!r->site->vrfy) {
         say(ANSWER_VRFY, out); /* whoever it is: VRFY is no oracle */
+        return;
+    }
+    enum receiver_verdict v = r->events->verify(r->arg, args, &text);
+    if (v != RECEIVER_GOOD || text.failed) {
+        if (!is_guessing(r, v, out))
+            say(v == RECEIVER_GOOD ? ANSWER_TROUBLE : verdict_answers[v], out);
+    } else if (!reply_write(out, 250, "2.1.5", BUF_SPAN(&text))) {
+        out->failed = true;
+    }
+    buf_free(&text);
 }
 
 static void do_quit(struct receiver *r, struct span args, struct buf *out)
@@ -541,8 +565,7 @@ static const struct verb {
      "wait for 354, then send the text and a line with a dot"},
     {"RSET", "", GREETED, ANSWER_GREETING_FIRST, false, true, do_rset, "forget the transaction"},
     {"NOOP", " [text]", GREETED, ANSWER_GREETING_FIRST, false, true, do_noop, "do nothing"},
-    {"VRFY", " user", GREETED, ANSWER_GREETING_FIRST, false, true, do_vrfy,
-     "learn nothing about a user"},
+    {"VRFY", " user", GREETED, ANSWER_GREETING_FIRST, false, true, do_vrfy, "ask about a user"},
     {"EXPN", " list", NEVER, ANSWER_NO_EXPN, false, true, NULL, "not offered"},
     {"HELP", " [command]", GREETED, ANSWER_GREETING_FIRST, false, true, do_help, "show this"},
     {"QUIT", "", GREETED, ANSWER_GREETING_FIRST, false, true, do_quit, "end the session"},

@@ -38,10 +38,11 @@ enum {
 /* What the user of the machine says. */
 enum receiver_verdict {
     RECEIVER_GOOD,
-    RECEIVER_UNKNOWN,  /* recipient: no such user */
-    RECEIVER_NOT_OURS, /* recipient: not of this site */
-    RECEIVER_FULL,     /* no room on the disk */
-    RECEIVER_TROUBLE,  /* an error of our own; the client may try again */
+    RECEIVER_UNKNOWN,   /* recipient: no such user */
+    RECEIVER_NOT_OURS,  /* recipient: not of this site */
+    RECEIVER_AMBIGUOUS, /* verify: several users */
+    RECEIVER_FULL,      /* no room on the disk */
+    RECEIVER_TROUBLE,   /* an error of our own; the client may try again */
     RECEIVER_VERDICTS
 };
 
@@ -49,6 +50,7 @@ enum receiver_verdict {
 struct receiver_site {
     char host[ADDRESS_DOMAIN_MAX + 1];
     uint64_t maxsize; /* octets of a message */
+    bool vrfy;        /* VRFY tells who is a user */
 };
 
 struct receiver_events {
@@ -69,6 +71,9 @@ struct receiver_events {
     void (*took)(void *arg);
     /* It is not wanted any more, for that reason; after `begin`, and instead of WAIT. */
     void (*drop)(void *arg, const char *why);
+    /* Who is that, a name or a path? Asked only with receiver_site.vrfy. GOOD writes his full name
+     * and mailbox. */
+    enum receiver_verdict (*verify)(void *arg, struct span who, struct buf *to);
 };
 
 struct receiver {

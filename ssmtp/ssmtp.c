@@ -18,13 +18,12 @@
 #include "ssmtp/server.h"
 
 enum {
-    CONNECTIONS = 10000,
-    PER_CLIENT = 50,
     CREW_GRACE_MS = 40000, /* longer than a worker's own */
     DESCRIPTORS_KEPT = 100 /* beside those of connections: directories, sockets, libraries */
 };
 
-/* Options of this program alone; the others are lib/program's. */
+/* Options of this program alone; the others are lib/program's. 0: not given, the configuration
+ * says it. */
 struct own_options {
     uint64_t workers, connections, per_client, inetd;
 };
@@ -32,6 +31,8 @@ struct own_options {
 struct ssmtp {
     struct program program;
     struct own_options options;
+    unsigned workers;
+    rlim_t descriptors; /* of a process */
     struct listen_set listeners[CREW_MAX];
     bool shared; /* all workers use listeners[0] */
     struct crowd *crowd;
@@ -137,20 +138,53 @@ static bool take_single(struct ssmtp *s)
     return good;
 }
 
-/* As many descriptors as we may have; no more connections than there are descriptors for. */
+/* As many descriptors as we may have. */
 static void raise_limits(struct ssmtp *s)
 {
     struct rlimit files;
 
+    s->descriptors = RLIM_INFINITY;
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
         return;
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur == RLIM_INFINITY || files.rlim_cur < 2UL * DESCRIPTORS_KEPT)
-        return;
-    uint64_t most = (files.rlim_cur - DESCRIPTORS_KEPT) * s->options.workers;
-    if (s->options.connections > most)
-        s->options.connections = most;
+    s->descriptors = files.rlim_cur;
+}
+
+/* No more connections than there are descriptors for. */
+static unsigned most_connections(const struct ssmtp *s)
+{
+    uint64_t most = s->options.connections;
+
+    if (most == 0)
+        most = s->program.site->clients;
+    if (s->descriptors == RLIM_INFINITY || s->descriptors < 2UL * DESCRIPTORS_KEPT)
+        return (unsigned)most;
+    uint64_t possible = (s->descriptors - DESCRIPTORS_KEPT) * s->workers;
+    return (unsigned)(most < possible ? most : possible);
+}
+
+static unsigned most_of_client(const struct ssmtp *s)
+{
+    uint64_t most = s->options.per_client;
+
+    return (unsigned)(most != 0 ? most : s->program.site->perclient);
+}
+
+static unsigned workers(const struct ssmtp *s)
+{
+    uint64_t n = s->options.workers != 0 ? s->options.workers : s->program.site->workers;
+
+    if (s->options.inetd)
+        return 1;
+    return n != 0 ? (unsigned)n : cores();
+}
+
+static void limit_crowd(void *arg)
+{
+    const struct ssmtp *s = arg;
+
+    crowd_limit(s->crowd, most_connections(s), most_of_client(s));
 }
 
 static bool open_listeners(struct ssmtp *s)
@@ -163,12 +197,12 @@ static bool open_listeners(struct ssmtp *s)
     s->shared = s->listeners[0].n > 0;
     if (s->shared)
         return true;
-    bool several = s->options.workers > 1;
+    bool several = s->workers > 1;
     /* Sockets that share a port do not tell that another ssmtp has it: one that does not share
      * does. */
     if (several && listen_services(site, false, &s->listeners[0], &d))
         listen_close(&s->listeners[0]);
-    for (unsigned i = 0; d.text[0] == '\0' && i < s->options.workers; i++)
+    for (unsigned i = 0; d.text[0] == '\0' && i < s->workers; i++)
         listen_services(site, several, &s->listeners[i], &d);
     return d.text[0] == '\0' || cannot_start(s, d.text);
 }
@@ -194,12 +228,14 @@ static int work(void *arg, unsigned worker)
                                    .single = s->single,
                                    .parent = s->crew.child ? s->crew.alive : -1,
                                    .crowd = s->crowd,
-                                   .worker = worker};
+                                   .worker = worker,
+                                   .reloaded = limit_crowd,
+                                   .arg = s};
 
     if (s->single < 0 && !s->shared)
         params.listeners = &s->listeners[worker];
     /* The others' sockets stay open in the parent, for those who come after them. */
-    for (unsigned i = 0; !s->shared && i < s->options.workers; i++)
+    for (unsigned i = 0; !s->shared && i < s->workers; i++)
         if (i != worker)
             listen_close(&s->listeners[i]);
     return server_run(&params);
@@ -221,6 +257,7 @@ static void died(void *arg, unsigned worker, int status)
 static void reload(void *arg)
 {
     program_reload(&((struct ssmtp *)arg)->program);
+    limit_crowd(arg);
 }
 
 static int serve(struct ssmtp *s)
@@ -238,13 +275,9 @@ static int serve(struct ssmtp *s)
 /* What must be had before the jail. */
 static bool prepare(struct ssmtp *s)
 {
-    s->crew = (struct crew){.workers = (unsigned)s->options.workers,
-                            .work = work,
-                            .died = died,
-                            .reload = reload,
-                            .arg = s};
-    s->crowd = crowd_new(s->crew.workers, (unsigned)s->options.connections,
-                         (unsigned)s->options.per_client);
+    s->crew = (struct crew){
+        .workers = s->workers, .work = work, .died = died, .reload = reload, .arg = s};
+    s->crowd = crowd_new(s->workers, most_connections(s), most_of_client(s));
     if (s->crowd == NULL || (s->crew.workers > 1 && !crew_open(&s->crew)))
         return cannot_start(s, strerror(errno));
     return prepare_spool(s) && program_jail(&s->program);
@@ -256,6 +289,7 @@ static int start(struct ssmtp *s)
         fputs("ssmtp: --once is for programs that empty a queue; see --inetd\n", stderr);
         return EX_USAGE;
     }
+    s->workers = workers(s);
     raise_limits(s);
     if (s->single < 0 && !open_listeners(s))
         return EX_UNAVAILABLE;
@@ -269,18 +303,11 @@ int ssmtp_main(int argc, char **argv)
     struct ssmtp s = {
         .program = {.name = "ssmtp",
                     .synopsis = "[--workers N] [--connections N] [--per-client N] [--inetd]"},
-        .options = {.connections = CONNECTIONS, .per_client = PER_CLIENT},
         .single = -1,
     };
 
-    s.options.workers = cores();
-    if (!read_own(&s.options, &argc, argv))
+    if (!read_own(&s.options, &argc, argv) || (s.options.inetd && !take_single(&s)))
         return EX_USAGE;
-    if (s.options.inetd) {
-        s.options.workers = 1;
-        if (!take_single(&s))
-            return EX_USAGE;
-    }
     int status = program_start(&s.program, argc, argv, false);
     if (status < 0)
         status = start(&s);

@@ -699,6 +699,30 @@ size_t usertable_complete(const struct usertable *t, struct span prefix, struct 
     return found;
 }
 
+static bool has_name(struct span full, struct span name)
+{
+    struct span rest = full, word;
+
+    if (full.n < name.n)
+        return false;
+    if (full.n == name.n)
+        return span_eq_nocase(full, name);
+    while (span_cut(&rest, ' ', &word))
+        if (word.n == name.n && span_eq_nocase(word, name))
+            return true;
+    return false;
+}
+
+size_t usertable_named(const struct usertable *t, struct span name, struct user *out, size_t max)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; name.n > 0 && i < t->count && found < max; i++)
+        if (t->entry[i].full != 0 && has_name(span_of(t->arena.data + t->entry[i].full), name))
+            usertable_entry(t, i, &out[found++]);
+    return found;
+}
+
 bool user_address(const struct user *u, struct span host, struct address *out)
 {
     struct buf text = {0};

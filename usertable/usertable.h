@@ -62,6 +62,10 @@ bool usertable_may_send(const struct usertable *t, struct span login, const stru
 size_t usertable_complete(const struct usertable *t, struct span prefix, struct user *out,
                           size_t max);
 
+/* The entries whose full name, or a word of it, is `name`, without regard to the case of ASCII
+ * letters: at most `max` of them into out; returns how many. Looks at all entries. */
+size_t usertable_named(const struct usertable *t, struct span name, struct user *out, size_t max);
+
 /* The members of FORWARD one after the other, addresses or names, without brackets. `before`: NULL
  * at first, then what was returned; NULL after the last. */
 const char *user_member(const struct user *u, const char *before);

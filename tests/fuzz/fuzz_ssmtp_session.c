@@ -95,8 +95,16 @@ static void on_drop(void *arg, const char *why)
     s->open = false;
 }
 
+static enum receiver_verdict on_verify(void *arg, struct span who, struct buf *to)
+{
+    CHECK(((const struct session *)arg)->site.vrfy && who.n > 0);
+    buf_addspan(to, who); /* whatever it is, no reply may be split by it */
+    return who.p[0] == 'a' ? RECEIVER_GOOD : RECEIVER_AMBIGUOUS;
+}
+
 static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,
-                                              on_begin,   on_text,      on_took, on_drop};
+                                              on_begin,   on_text,      on_took, on_drop,
+                                              on_verify};
 
 static void commit(struct session *s, struct buf *out)
 {
@@ -138,7 +146,7 @@ static struct span next_piece(struct span in, enum cut cut)
 
 static void play(struct session *s, struct span in, unsigned choices, enum cut cut)
 {
-    *s = (struct session){.site = {.host = "host.example", .maxsize = 4096}, .choices = choices};
+    *s = (struct session){.site = {.host = "host.example", .maxsize = 4096, .vrfy = choices & 32}, .choices = choices};
     receiver_open(&s->r, &s->site, &events, s);
     if (!(choices & 8))
         receiver_greet(&s->r, &s->replies);

@@ -114,6 +114,24 @@ static void one_place(void **state)
     crowd_free(c);
 }
 
+static void limits_change(void **state)
+{
+    struct crowd *c = crowd_new(1, 10, 1);
+
+    (void)state;
+    assert_int_equal(crowd_enter(c, 0, 1), CROWD_ENTERED);
+    assert_int_equal(crowd_enter(c, 0, 1), CROWD_CLIENT);
+    crowd_limit(c, 2, 2);
+    assert_int_equal(crowd_enter(c, 0, 1), CROWD_ENTERED);
+    assert_int_equal(crowd_enter(c, 0, 2), CROWD_FULL);
+    crowd_limit(c, 1, 1); /* whoever is in stays, and leaves as he came */
+    assert_true(crowd_dense(c));
+    crowd_leave(c, 0, 1);
+    crowd_leave(c, 0, 1);
+    assert_int_equal(crowd_enter(c, 0, 1), CROWD_ENTERED);
+    crowd_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +140,7 @@ int main(void)
         cmocka_unit_test(the_last_places_are_for_newcomers),
         cmocka_unit_test(a_dead_worker_is_forgotten),
         cmocka_unit_test(one_place),
+        cmocka_unit_test(limits_change),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

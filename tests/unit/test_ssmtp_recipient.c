@@ -186,6 +186,58 @@ static void without_an_address_of_our_own(void **state)
     site_free(site);
 }
 
+static void verified(void **state)
+{
+    static const char users_text[] = "CZQ14CD  CDoaks  'Chris Doaks'\n"
+                                     "ABCDEF   ABaker  'Alex Baker'\n"
+                                     "ABCDEG   CBaker  'Chris Baker'\n"
+                                     "JOERG    j\xC3\xB6rg  'J\xC3\xB6rg'\n"
+                                     "J@ERG    j\xC3\xB6rn\n"
+                                     "BLANKS   \"two words\"  'Two <x@y> Words'\n"
+                                     "LIST     Alex  FORWARD(x@elsewhere.example)\n";
+    static const struct {
+        const char *who;
+        enum receiver_verdict verdict;
+        const char *text;
+    } cases[] = {
+        {"czq14cd", RECEIVER_GOOD, "Chris Doaks <CDoaks@mail.example.org>"},
+        {"CDOAKS", RECEIVER_GOOD, "Chris Doaks <CDoaks@mail.example.org>"},
+        {"<cdoaks@one.example>", RECEIVER_GOOD, "Chris Doaks <CDoaks@mail.example.org>"},
+        {"cdoaks@office.example", RECEIVER_GOOD, "Chris Doaks <CDoaks@mail.example.org>"},
+        {"chris doaks", RECEIVER_GOOD, "Chris Doaks <CDoaks@mail.example.org>"},
+        {"Doaks", RECEIVER_GOOD, "Chris Doaks <CDoaks@mail.example.org>"},
+        {"Chris", RECEIVER_AMBIGUOUS, ""},
+        {"Baker", RECEIVER_AMBIGUOUS, ""},
+        {"Alex", RECEIVER_GOOD, "<Alex@mail.example.org>"}, /* a mail name comes first */
+        {"Ale", RECEIVER_UNKNOWN, ""},
+        {"joerg", RECEIVER_GOOD, "<JOERG@mail.example.org>"},
+        {"\"j@erg\"", RECEIVER_GOOD, "<\"J@ERG\"@mail.example.org>"},
+        {"\"Two Words\"", RECEIVER_GOOD, "<\"two words\"@mail.example.org>"},
+        {"postmaster", RECEIVER_GOOD, "<postmaster@mail.example.org>"},
+        {"<PostMaster@two.example>", RECEIVER_GOOD, "<postmaster@mail.example.org>"},
+        {"doaks@mail.example.org", RECEIVER_UNKNOWN, ""},
+        {"cdoaks@far.example", RECEIVER_NOT_OURS, ""},
+        {"nobody", RECEIVER_UNKNOWN, ""},
+        {"<>", RECEIVER_UNKNOWN, ""},
+        {"%s%n", RECEIVER_UNKNOWN, ""},
+        {" ", RECEIVER_UNKNOWN, ""},
+    };
+    struct site *site = read_site(with_domains);
+    struct usertable *users = read_table(users_text);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct buf to = {0};
+        enum receiver_verdict v = recipient_verify(site, users, span_of(cases[i].who), &to);
+
+        if (v != cases[i].verdict || strcmp(buf_str(&to), cases[i].text) != 0)
+            fail_msg("%s: %d %s", cases[i].who, v, buf_str(&to));
+        buf_free(&to);
+    }
+    usertable_free(users);
+    site_free(site);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +248,7 @@ int main(void)
         cmocka_unit_test(further_domains),
         cmocka_unit_test(a_literal_as_host),
         cmocka_unit_test(without_an_address_of_our_own),
+        cmocka_unit_test(verified),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

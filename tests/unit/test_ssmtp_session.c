@@ -94,8 +94,21 @@ static void on_drop(void *arg, const char *why)
     buf_clear(&f->text);
 }
 
-static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,
-                                              on_begin,   on_text,      on_took, on_drop};
+static enum receiver_verdict on_verify(void *arg, struct span who, struct buf *to)
+{
+    (void)arg;
+    if (span_eq(who, SPAN("two")))
+        return RECEIVER_AMBIGUOUS;
+    if (span_eq(who, SPAN("<a@far.example>")))
+        return RECEIVER_NOT_OURS;
+    if (!span_eq(who, SPAN("U One")))
+        return RECEIVER_UNKNOWN;
+    buf_adds(to, "U One <u1@host.example>");
+    return RECEIVER_GOOD;
+}
+
+static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,  on_begin,
+                                              on_text,    on_took,      on_drop, on_verify};
 
 static void open_session(struct fixture *f)
 {
@@ -298,6 +311,51 @@ static void help_shows_the_table(void **state)
     expect_codes(&f, "214");
     gives(&f, "HELP nothing\r\n");
     expect_codes(&f, "504");
+    close_session(&f);
+}
+
+/* With VRFY(YES) only; in every phase, and it changes none. */
+static void vrfy_answers(void **state)
+{
+    static const struct {
+        const char *line, *reply;
+    } cases[] = {
+        {"VRFY U One\r\n", "250 2.1.5 U One <u1@host.example>\r\n"},
+        {"VRFY  U One \r\n", "250 2.1.5 U One <u1@host.example>\r\n"},
+        {"VRFY two\r\n", "553 5.1.4 Ambiguous: several users have that name\r\n"},
+        {"VRFY three\r\n", "550 5.1.1 No such user here\r\n"},
+        {"VRFY <a@far.example>\r\n",
+         "550 5.7.1 Not a domain of this host, and nothing is relayed\r\n"},
+        {"VRFY\r\n", "501 5.5.4 Write VRFY user\r\n"},
+    };
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    f.site.vrfy = true;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        buf_clear(&f.out);
+        receiver_input(&f.r, span_of(cases[i].line), &f.out);
+        assert_string_equal(buf_str(&f.out), cases[i].reply);
+    }
+    close_session(&f);
+}
+
+/* A list of names can be tried out with VRFY no longer than with RCPT. */
+static void vrfy_guesses(void **state)
+{
+    struct fixture f;
+    unsigned n = 0;
+
+    (void)state;
+    begin(&f);
+    f.site.vrfy = true;
+    for (; f.r.phase != RECEIVER_CLOSED && n < 5000; n++) {
+        buf_clear(&f.out);
+        receiver_input(&f.r, SPAN("VRFY nobody\r\n"), &f.out);
+    }
+    assert_int_equal(n, RECEIVER_IDLING + RECEIVER_ERRORS + 1);
+    assert_non_null(strstr(buf_str(&f.out), "421 4.7.0"));
     close_session(&f);
 }
 
@@ -997,6 +1055,8 @@ int main(void)
         cmocka_unit_test(the_same_recipient_counts_once),
         cmocka_unit_test(bad_texts_are_refused_after_their_end),
         cmocka_unit_test(stopping),
+        cmocka_unit_test(vrfy_answers),
+        cmocka_unit_test(vrfy_guesses),
         cmocka_unit_test(time_is_up),
         cmocka_unit_test(a_lost_connection_drops_the_message),
         cmocka_unit_test(many_replies_stop_the_input),
