@@ -6,7 +6,10 @@
 #include "lib/charset.h"
 #include "lib/notice.h"
 
-enum { FULL_MAX = 200 };
+enum {
+    FULL_MAX = 200,   /* octets of a full name in a reply */
+    NAMED_MAX = 20000 /* entries; to search more for a full name would hold up the others */
+};
 
 static const struct span postmaster = {"postmaster", 10};
 
@@ -95,7 +98,7 @@ enum receiver_verdict recipient_verify(const struct site *site, const struct use
         if (found == 0 && a.kind != DOMAIN_NONE)
             return RECEIVER_UNKNOWN;
     }
-    if (found == 0)
+    if (found == 0 && usertable_count(users) <= NAMED_MAX)
         found = usertable_named(users, who, user, 2);
     if (found == 1)
         write_user(site, &user[0], to);
