@@ -146,7 +146,9 @@ static bool restrict_paths(int ruleset, const struct site *site, uint64_t handle
 {
     bool good = allow(ruleset, site->spool, SPOOL_ACCESS, handled) &&
                 allow_folder(ruleset, site->member, handled) &&
-                allow_folder(ruleset, site->usertable, handled);
+                allow_folder(ruleset, site->usertable, handled) &&
+                allow_folder(ruleset, site->dns.hosts, handled) &&
+                (site->dns.trust == NULL || allow_folder(ruleset, site->dns.trust, handled));
 
     for (size_t i = 0; good && i < sizeof(common) / sizeof(common[0]); i++)
         good = allow(ruleset, common[i].path, common[i].access, handled);

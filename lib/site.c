@@ -2,6 +2,7 @@
  * struct; parsing, defaults, errors and the manual's test all read it. */
 #include "lib/site.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 #include "lib/charset.h"
 #include "lib/dsname.h"
 #include "lib/durable.h"
+#include "lib/nexthop.h"
+#include "lib/preset.h"
 #include "lib/spool.h"
 #include "lib/statement.h"
 
@@ -23,6 +26,9 @@ enum form {
     FORM_HOST,     /* domain name or literal */
     FORM_DOMAIN,   /* domain name, *.name, or * */
     FORM_DOMAINS,  /* domain names joined by commas */
+    FORM_SENDER,   /* mailbox, domain name, *.name, or <> */
+    FORM_HOPS,     /* hosts of a ROUTE: lib/nexthop.h */
+    FORM_SERVERS,  /* IP addresses joined by commas, or ROOT */
     FORM_PATHNAME, /* absolute path */
     FORM_PREFIX,   /* data set name prefix */
     FORM_DEST,
@@ -36,7 +42,8 @@ enum form {
     FORM_RECFM,
     FORM_CODEPAGE,
     FORM_CHOICE,
-    FORM_FLAG /* no value */
+    FORM_RATE, /* messages in a time: 30/M */
+    FORM_FLAG  /* no value; a bool where there is a place for it */
 };
 
 struct rule {
@@ -58,6 +65,7 @@ static const char *const tls_levels[] = {"NONE", "MAY", "MUST", "VERIFY", "DANE"
 #define SERVICE(member) offsetof(struct site_service, member)
 #define ROUTE(member) offsetof(struct site_route, member)
 #define DAYS 86400ULL
+#define NOWHERE SIZE_MAX
 
 static const struct rule rules[] = {
     {"SYSTEM", "HOST", FORM_HOST, SITE(host), 0, 0, NULL, NULL},
@@ -105,11 +113,25 @@ static const struct rule rules[] = {
     {"SERVICE", "MODULE", FORM_NAME, SERVICE(module), 0, 0, NULL, NULL},
     {"SERVICE", "PORT", FORM_NUMBER, SERVICE(port), 1, 65535, "25", NULL},
     {"SERVICE", "ADDRESS", FORM_NAME, SERVICE(address), 0, 0, NULL, NULL},
-    {"SERVICE", "TCP", FORM_FLAG, 0, 0, 0, NULL, NULL},
+    {"SERVICE", "TCP", FORM_FLAG, NOWHERE, 0, 0, NULL, NULL},
     {"ROUTE", "DOMAIN", FORM_DOMAIN, ROUTE(domain), 0, 0, "*", NULL},
-    {"ROUTE", "HOST", FORM_HOST, ROUTE(host), 0, 0, NULL, NULL},
+    {"ROUTE", "FROM", FORM_SENDER, ROUTE(from), 0, 0, NULL, NULL},
+    {"ROUTE", "HOST", FORM_HOPS, ROUTE(host), 0, 0, NULL, NULL},
+    {"ROUTE", "MX", FORM_FLAG, ROUTE(mx), 0, 0, NULL, NULL},
     {"ROUTE", "PORT", FORM_NUMBER, ROUTE(port), 1, 65535, "25", NULL},
     {"ROUTE", "TLS", FORM_CHOICE, ROUTE(tls), 0, 0, "NONE", tls_levels},
+    {"ROUTE", "PRESET", FORM_CHOICE, ROUTE(preset), 0, 0, "NONE", preset_names},
+    {"ROUTE", "CONNECTIONS", FORM_NUMBER, ROUTE(connections), 1, 1000, NULL, NULL},
+    {"ROUTE", "CONNMSGS", FORM_NUMBER, ROUTE(connmsgs), 1, 1000000, NULL, NULL},
+    {"ROUTE", "RATE", FORM_RATE, ROUTE(rate), 0, 0, NULL, NULL},
+    {"ROUTE", "RETRYINT", FORM_TIME, ROUTE(retryint), 1, DAYS, NULL, NULL},
+    {"ROUTE", "RETRYCEIL", FORM_TIME, ROUTE(retryceil), 1, 7 * DAYS, NULL, NULL},
+    {"ROUTE", "RETRYMAX", FORM_TIME, ROUTE(retrymax), 1, 365 * DAYS, NULL, NULL},
+    {"DNS", "SERVER", FORM_SERVERS, SITE(dns.server), 0, 0, NULL, NULL},
+    {"DNS", "PORT", FORM_NUMBER, SITE(dns.port), 1, 65535, "53", NULL},
+    {"DNS", "TRUST", FORM_PATHNAME, SITE(dns.trust), 0, 0, NULL, NULL},
+    {"DNS", "HOSTS", FORM_PATHNAME, SITE(dns.hosts), 0, 0, "/etc/hosts", NULL},
+    {"DNS", "TIMEOUT", FORM_TIME, SITE(dns.timeout), 1, 3600, "60S", NULL},
 };
 enum { RULES = sizeof(rules) / sizeof(rules[0]) };
 
@@ -121,6 +143,7 @@ static const struct {
 } statements[] = {
     {"SYSTEM", true, "HOST"}, {"SMTP", true, NULL},       {"DELIVER", true, NULL},
     {"PRINTER", true, NULL},  {"SERVICE", false, "NAME"}, {"ROUTE", false, NULL},
+    {"DNS", true, NULL},
 };
 enum { STATEMENTS = sizeof(statements) / sizeof(statements[0]) };
 
@@ -140,19 +163,6 @@ static bool store_text(char **slot, const char *value)
     return true;
 }
 #pragma GCC diagnostic pop
-
-static bool host_valid(struct span s)
-{
-    char mailbox[ADDRESS_DOMAIN_MAX + 8];
-    struct address a;
-
-    if (s.n > 0 && s.p[0] != '[')
-        return domain_valid(s, false);
-    int n = snprintf(mailbox, sizeof(mailbox), "x@%.*s", (int)s.n, s.p);
-    return n > 0 && n < (int)sizeof(mailbox) &&
-           address_parse((struct span){mailbox, (size_t)n}, ADDRESS_BARE_OK, &a, NULL) ==
-               ADDRESS_GOOD;
-}
 
 static bool name_valid(struct span s)
 {
@@ -179,6 +189,39 @@ static bool domain_pattern(struct span s)
     if (span_eq(s, SPAN("*")))
         return true;
     return host_valid(s.n > 2 && s.p[0] == '*' && s.p[1] == '.' ? span_from(s, 2) : s);
+}
+
+static bool sender_valid(struct span s)
+{
+    struct address a;
+
+    if (s.n > 0 && s.p[0] != '*' && span_find(s, '@') == s.n && s.p[0] != '<')
+        return host_valid(s);
+    return (s.n > 2 && s.p[0] == '*' && domain_pattern(s)) ||
+           address_parse(s, ADDRESS_BARE_OK | ADDRESS_NULL_OK | ADDRESS_UTF8_OK, &a, NULL) ==
+               ADDRESS_GOOD;
+}
+
+static bool hops_valid(struct span s)
+{
+    struct nexthop hop[NEXTHOP_MAX];
+
+    return s.n <= NEXTHOP_TEXT_MAX && nexthop_parse(s, hop) > 0;
+}
+
+static bool servers_valid(struct span list)
+{
+    unsigned char octets[16];
+    char one[INET6_ADDRSTRLEN];
+    struct span part;
+
+    if (span_eq_nocase(list, SPAN("ROOT")))
+        return true;
+    while (span_cut(&list, ',', &part))
+        if (!span_copy(part, one, sizeof(one)) ||
+            (inet_pton(AF_INET, one, octets) != 1 && inet_pton(AF_INET6, one, octets) != 1))
+            return false;
+    return true;
 }
 
 /* %h only at the front, because a home is an absolute path. */
@@ -231,6 +274,12 @@ static bool text_valid(enum form form, const char *value)
         return domain_pattern(s);
     case FORM_DOMAINS:
         return domains_valid(s);
+    case FORM_SENDER:
+        return sender_valid(s);
+    case FORM_HOPS:
+        return hops_valid(s);
+    case FORM_SERVERS:
+        return servers_valid(s);
     case FORM_PATHNAME:
         return s.n > 1 && s.n < 1024 && s.p[0] == '/';
     case FORM_PREFIX:
@@ -262,14 +311,37 @@ static bool set_number(const struct rule *rule, const char *value, uint64_t *slo
     return true;
 }
 
+static bool set_rate(const char *value, struct site_rate *rate)
+{
+    static const struct {
+        const char *unit;
+        unsigned seconds;
+    } units[] = {{"S", 1}, {"M", 60}, {"H", 3600}, {"D", 86400}};
+    struct span rest = span_of(value), count;
+    uint64_t n;
+
+    if (!span_cut(&rest, '/', &count) || !span_number(count, 1000000, &n) || n == 0)
+        return false;
+    for (size_t i = 0; rest.p != NULL && i < sizeof(units) / sizeof(units[0]); i++)
+        if (span_eq_nocase(rest, span_of(units[i].unit))) {
+            *rate = (struct site_rate){n, units[i].seconds};
+            return true;
+        }
+    return false;
+}
+
 /* Stores one value where its rule says; false when it is not of the rule's form. */
 static bool set_value(const struct rule *rule, void *base, const char *value)
 {
-    char *at = (char *)base + rule->offset;
+    char *at = rule->offset == NOWHERE ? NULL : (char *)base + rule->offset;
 
     switch (rule->form) {
     case FORM_FLAG:
+        if (at != NULL)
+            *(bool *)(void *)at = true;
         return true;
+    case FORM_RATE:
+        return set_rate(value, (struct site_rate *)(void *)at);
     case FORM_CLASS:
         *at = value[0];
         return value[0] != '\0' && value[1] == '\0' &&
@@ -292,6 +364,10 @@ static const char *form_hint(const struct rule *rule, char *out, size_t size)
         [FORM_HOST] = "a host name such as mail.example.org or a literal such as [192.0.2.1]",
         [FORM_DOMAIN] = "a domain, *.domain, or * for all",
         [FORM_DOMAINS] = "domains joined by commas, such as example.org,example.net",
+        [FORM_SENDER] = "a mailbox, a domain, *.domain, or '<>' for notices",
+        [FORM_HOPS] = "hosts such as relay.example.net or [192.0.2.1]:587; a comma before the next "
+                      "choice, | between equals, at most 8",
+        [FORM_SERVERS] = "IP addresses joined by commas, such as 127.0.0.1,::1, or ROOT",
         [FORM_PATHNAME] = "a path that begins with /",
         [FORM_PREFIX] = "data set qualifiers in capitals, at most 22 characters, such as OUT",
         [FORM_DEST] = "1 to 8 of A-Z 0-9 @ # $, such as RMT21",
@@ -301,6 +377,7 @@ static const char *form_hint(const struct rule *rule, char *out, size_t size)
         [FORM_CLASS] = "one of A-Z or 0-9",
         [FORM_RECFM] = "a record format such as T, V, VA, FB80, VB or VBA",
         [FORM_CODEPAGE] = "a code page that is installed, such as UTF-8, IBM-1047 or IBM-037",
+        [FORM_RATE] = "messages in a second, minute, hour or day, such as 30/M",
         [FORM_FLAG] = "no value",
     };
     unsigned long long min = rule->min, max = rule->max;
@@ -359,8 +436,9 @@ static bool set_keyword(const struct statement *st, const struct keyword *kw, vo
     if (rule == NULL)
         return unknown_keyword(st, kw, d);
     if (rule->form == FORM_FLAG)
-        return kw->value == NULL || diag_set(d, kw->value_line, kw->value_column,
-                                             "%s takes no value: write it alone", rule->keyword);
+        return kw->value == NULL ? set_value(rule, base, "")
+                                 : diag_set(d, kw->value_line, kw->value_column,
+                                            "%s takes no value: write it alone", rule->keyword);
     if (kw->value == NULL)
         return diag_set(d, kw->line, kw->column, "%s needs a value: write %s(...) with %s",
                         rule->keyword, rule->keyword, form_hint(rule, hint, sizeof(hint)));
@@ -422,6 +500,20 @@ static bool no_repeats(const struct statement *st, struct diag *d)
     return true;
 }
 
+/* What the ROUTE itself does not say, its PRESET does. */
+static bool apply_preset(const struct statement *st, struct site_route *route, struct diag *d)
+{
+    const char *name = preset_names[route->preset];
+
+    for (size_t i = 0; i < preset_rows; i++)
+        if (strcmp(presets[i].name, name) == 0 && find_keyword(st, presets[i].keyword) == NULL &&
+            !set_value(find_rule(st->name, span_of(presets[i].keyword)), route, presets[i].value))
+            return diag_set(d, st->line, st->column, "memory is short");
+    return route->host != NULL || route->preset == 0 ||
+           diag_set(d, st->line, st->column,
+                    "PRESET(%s) needs HOST: the name that the service gave you", name);
+}
+
 static bool apply(struct site *site, const struct statement *st, bool seen[STATEMENTS],
                   struct diag *d)
 {
@@ -452,6 +544,11 @@ static bool apply(struct site *site, const struct statement *st, bool seen[STATE
     for (size_t i = 0; i < st->keywords; i++)
         if (!set_keyword(st, &st->keyword[i], base, d))
             return false;
+    if (strcmp(name, "ROUTE") == 0) {
+        ((struct site_route *)base)->line = st->line;
+        if (!apply_preset(st, base, d))
+            return false;
+    }
     const char *required = statements[which].required;
     if (required != NULL && find_keyword(st, required) == NULL)
         return diag_set(d, st->line, st->column, "%s needs the keyword %s", name, required);
@@ -467,13 +564,20 @@ static bool consistent(const struct site *site, struct diag *d)
                         "there is no SYSTEM statement: add SYSTEM HOST(name of this host)");
     if (site->retryceil < site->retryint)
         return diag_set(d, 0, 0, "RETRYCEIL is shorter than RETRYINT: make it at least as long");
-    for (size_t i = 0; i < site->routes; i++)
+    for (size_t i = 0; i < site->routes; i++) {
+        struct site_schedule schedule = site_schedule(site, &site->route[i]);
+        if (schedule.ceiling < schedule.interval)
+            return diag_set(d, site->route[i].line, 1,
+                            "ROUTE DOMAIN(%s): RETRYCEIL is shorter than RETRYINT: make it at "
+                            "least as long",
+                            site->route[i].domain);
         if (site->route[i].tls != TLS_NONE)
             return diag_set(
                 d, 0, 0,
                 "ROUTE DOMAIN(%s): TLS is not offered yet, and mail shall not go in clear "
                 "against your word: write TLS(NONE) if that is meant",
                 site->route[i].domain);
+    }
     if (site->deliver == DELIVER_LMTP && site->lmtp == NULL)
         return diag_set(d, 0, 0,
                         "DELIVER DEFAULT(LMTP) has no server: add LMTP(host:port) or "
@@ -495,7 +599,7 @@ struct site *site_parse(struct span text, const char *member, struct diag *d)
     *d = (struct diag){0};
     if (site == NULL || !store_text(&site->member, member) || !set_defaults("SYSTEM", site) ||
         !set_defaults("SMTP", site) || !set_defaults("DELIVER", site) ||
-        !set_defaults("PRINTER", site)) {
+        !set_defaults("PRINTER", site) || !set_defaults("DNS", site)) {
         diag_set(d, 0, 0, "memory is short");
         site_free(site);
         return NULL;
@@ -581,10 +685,40 @@ void site_free(struct site *site)
     free_texts("SMTP", site);
     free_texts("DELIVER", site);
     free_texts("PRINTER", site);
+    free_texts("DNS", site);
     free(site->service);
     free(site->route);
     free(site->member);
     free(site);
+}
+
+struct site_schedule site_schedule(const struct site *site, const struct site_route *route)
+{
+    struct site_schedule s = {site->retryint, site->retryceil, site->retrymax};
+
+    if (route == NULL)
+        return s;
+    if (route->retryint != 0)
+        s.interval = route->retryint;
+    if (route->retryceil != 0)
+        s.ceiling = route->retryceil;
+    else if (s.ceiling < route->retryint)
+        s.ceiling = route->retryint;
+    if (route->retrymax != 0)
+        s.most = route->retrymax;
+    return s;
+}
+
+uint64_t site_longest_ceiling(const struct site *site)
+{
+    uint64_t longest = site->retryceil;
+
+    for (size_t i = 0; i < site->routes; i++) {
+        struct site_schedule s = site_schedule(site, &site->route[i]);
+        if (s.ceiling > longest)
+            longest = s.ceiling;
+    }
+    return longest;
 }
 
 bool site_owns(const struct site *site, struct span domain)

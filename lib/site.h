@@ -18,11 +18,37 @@ struct site_service {
     uint64_t port;
 };
 
-/* Where mail for a domain goes. DOMAIN is a name, *.name, or * for all. */
+struct site_rate {
+    uint64_t messages, seconds; /* 0: no limit */
+};
+
+/* Where mail for a domain goes. DOMAIN is a name, *.name, or * for all. Numbers that are 0 are not
+ * given. */
 struct site_route {
-    char *domain, *host; /* host NULL: the domain's own addresses */
+    char *domain;
+    char *from; /* mailbox, domain, *.domain, <>; NULL: any sender */
+    char *host; /* lib/nexthop.h; NULL: towards the MX of the domain */
+    bool mx;    /* the hosts are domains whose MX are asked for */
     uint64_t port;
     uint64_t tls; /* enum tls_level */
+    uint64_t preset;
+    uint64_t connections, connmsgs;
+    struct site_rate rate;
+    uint64_t retryint, retryceil, retrymax;
+    size_t line; /* of the member */
+};
+
+/* When mail is tried again: first delay, longest delay, age at which it is given up; seconds. */
+struct site_schedule {
+    uint64_t interval, ceiling, most;
+};
+
+struct site_dns {
+    char *server; /* addresses joined by commas, or ROOT; NULL: resolv.conf(5) */
+    uint64_t port;
+    char *trust; /* file of trust anchors; NULL: answers are not validated */
+    char *hosts;
+    uint64_t timeout; /* seconds, for all that a destination asks */
 };
 
 /* Timeouts of RFC 5321 4.5.3.2, and the cap on a whole attempt; seconds. */
@@ -55,6 +81,7 @@ struct site {
     uint64_t printout; /* enum printout_form */
     char *lp_queue;    /* NULL: printouts go to no printer */
     uint64_t linect;   /* lines of a page */
+    struct site_dns dns;
     struct site_service *service;
     size_t services;
     struct site_route *route;
@@ -69,6 +96,10 @@ void site_free(struct site *site);
 /* Is mail for this domain (a name, or a literal as configured) ours? HOST, POSTOFFICE, and DOMAINS.
  */
 bool site_owns(const struct site *site, struct span domain);
+/* The schedule of a route, NULL: of mail that no ROUTE speaks of. */
+struct site_schedule site_schedule(const struct site *site, const struct site_route *route);
+/* The longest delay before a retry on any route. */
+uint64_t site_longest_ceiling(const struct site *site);
 /* The SERVICE statement of a program, by MODULE or else by NAME; NULL: it is not to run. */
 const struct site_service *site_service(const struct site *site, const char *program);
 /* Calls `each` for every keyword there is: the manual's test and `--check` use it. */
