@@ -101,7 +101,7 @@ nothing_left()
     put m1 CZQ14CD@MYHOST <body
     run postoffice
     assert_success
-    assert_output --regexp 'T01SM040I m1: to=<CZQ14CD@MYHOST>, .* dsn=2.0.0, status=sent'
+    assert_output --regexp 'T01SM040I m1: from=<[^ ]*>, to=<CZQ14CD@MYHOST>, .* dsn=2.0.0, status=sent'
     one_copy CZQ14CD
     { printf 'Return-Path: <a@example.net>\nDelivered-To: CZQ14CD@MYHOST\n' && cat body; } >wanted
     run cmp wanted "$(copies CZQ14CD)"
@@ -1036,8 +1036,8 @@ EOM
     { text && head -c 3000 /dev/zero | tr '\0' x; } | put m2 JOE@MYHOST ANN@MYHOST
     run postoffice
     assert_success
-    assert_output --regexp 'm2: to=<ANN@MYHOST>, .* status=sent'
-    assert_output --regexp 'm2: to=<JOE@MYHOST>, .* status=(deferred|bounced) \((452|552) [45].2.2 '
+    assert_output --regexp 'm2: from=<[^ ]*>, to=<ANN@MYHOST>, .* status=sent'
+    assert_output --regexp 'm2: from=<[^ ]*>, to=<JOE@MYHOST>, .* status=(deferred|bounced) \((452|552) [45].2.2 '
     assert_equal "$(imap_count joe)$(imap_count ann)" 11
 }
 

@@ -55,7 +55,7 @@ sink() {
   queue_mail
   run usmtp --once
   assert_success
-  assert_output --regexp 'T01SM040I OUT\.[^ ]*: to=<someone@far.example>, relay=\[127\.0\.0\.1\]:[0-9]+, delay=[0-9]+, dsn=2\.[0-9.]+, status=sent \(250 '
+  assert_output --regexp 'T01SM040I OUT\.[^ ]*: from=<CDoaks@mail.example.org>, to=<someone@far.example>, relay=\[127\.0\.0\.1\]:[0-9]+, delay=[0-9]+, dsn=2\.[0-9.]+, status=sent \(250 '
   assert_equal "$(waiting)" 0
   run cat "$BATS_TEST_TMPDIR"/sink/new/*
   assert_line --regexp '^Received: by mail.example.org \(SPOOL#4'

@@ -11,8 +11,7 @@
 #include "usmtp/outcome.h"
 
 enum {
-    UNSENT_MAX = 256 << 10, /* of a large text on its way into the kernel */
-    IDLE_MS = 1000          /* how long an idle connection waits for more mail */
+    UNSENT_MAX = 256 << 10 /* of a large text on its way into the kernel */
 };
 
 static bool next_address(struct connection *c);
@@ -25,10 +24,8 @@ static void name_relay(struct connection *c, const union resolve_address *a)
                                                       : (const void *)&a->v4.sin_addr;
 
     inet_ntop(a->any.sa_family, octets, ip, sizeof(ip));
-    if (c->host[0] == '[')
-        snprintf(c->relay, sizeof(c->relay), "[%s]:%u", ip, port);
-    else
-        snprintf(c->relay, sizeof(c->relay), "%.60s[%s]:%u", c->host, ip, port);
+    snprintf(c->relay, sizeof(c->relay), "%s[%s]:%u", c->host->name[0] == '[' ? "" : c->host->name,
+             ip, port);
 }
 
 static void close_mail(struct connection *c)
@@ -78,7 +75,7 @@ static void set_deadline(struct connection *c)
     int64_t left = c->attempt_ends_ms - clock_steady_ms();
 
     if (c->idle)
-        ms = IDLE_MS;
+        ms = c->target.idle_ms;
     else if (left < ms)
         ms = left > 0 ? left : 1;
     wire_deadline(c->wire, ms);
@@ -151,8 +148,8 @@ static void offer_mail(struct connection *c, struct buf *out)
 
     /* A mail that this host can't take has its verdict at once, and the next one follows. */
     while (c->session.state == SESSION_READY && !c->mail_open) {
-        if (c->mails >= c->program->site->connmsgs || !c->events->next(c->owner, c, &c->mail)) {
-            c->idle = c->mails < c->program->site->connmsgs;
+        if (c->mails >= c->target.mails || !c->events->next(c->owner, c, &c->mail)) {
+            c->idle = c->mails < c->target.mails;
             if (!c->idle)
                 session_quit(&c->session, out);
             return;
@@ -271,7 +268,7 @@ static void leave(struct connection *c)
 static void on_ended(void *arg, int error)
 {
     struct connection *c = arg;
-    char why[320];
+    char why[512];
 
     if (error == ETIMEDOUT && c->idle) {
         leave(c);
@@ -290,25 +287,48 @@ static void on_ended(void *arg, int error)
 
 static const struct wire_events wire_events = {on_received, on_ready, on_ended};
 
+/* Which host an address belongs to. */
+static const struct resolve_host *host_of(const struct connection *c, size_t address)
+{
+    const struct resolve_host *h = c->target.host;
+
+    while (address >= h->first + h->addresses)
+        h++;
+    return h;
+}
+
+/* Is there an address left, and time to try it? */
+static bool more_to_try(const struct connection *c)
+{
+    return c->tried < c->target.addresses &&
+           (c->tried == 0 || clock_steady_ms() < c->attempt_ends_ms);
+}
+
 /* Connects to the next address. False: there is none left. */
 static bool next_address(struct connection *c)
 {
-    char why[320];
+    char why[512];
+
+    if (c->host_verdict.kind == VERDICT_HOST && more_to_try(c))
+        MSG(&c->program->log, T01SM048I, c->relay, c->host_verdict.text);
 
     wire_free(c->wire);
     c->wire = NULL;
     session_close(&c->session);
     session_open(&c->session, c->program->site->host);
     c->last_state = SESSION_GREETING;
-    while (c->tried < c->addresses) {
-        const union resolve_address *a = &c->address[c->tried++];
+    if (c->tried == 0)
+        start_attempt(c);
+    while (more_to_try(c)) {
+        c->now = (c->target.begin + c->tried++) % c->target.addresses;
+        const union resolve_address *a = &c->target.address[c->now];
+        c->host = host_of(c, c->now);
         socklen_t length = a->any.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4);
         name_relay(c, a);
         c->wire = wire_connect(c->loop, &a->any, length, &wire_events, c);
         if (c->wire != NULL) {
             c->host_verdict.kind = VERDICT_NONE;
             c->connected = false;
-            start_attempt(c);
             wire_deadline(c->wire, (int64_t)c->program->site->timeout.connect * 1000);
             return true;
         }
@@ -318,8 +338,8 @@ static bool next_address(struct connection *c)
     return false;
 }
 
-struct connection *connection_start(struct loop *l, const struct program *program, const char *host,
-                                    const union resolve_address *address, size_t addresses,
+struct connection *connection_start(struct loop *l, const struct program *program,
+                                    const struct connection_target *target,
                                     const struct connection_owner *events, void *owner)
 {
     struct connection *c = calloc(1, sizeof(*c));
@@ -331,9 +351,7 @@ struct connection *connection_start(struct loop *l, const struct program *progra
                              .entry = UINT32_MAX,
                              .loop = l,
                              .program = program,
-                             .host = host,
-                             .address = address,
-                             .addresses = addresses};
+                             .target = *target};
     session_open(&c->session, program->site->host);
     if (next_address(c))
         return c;
@@ -360,6 +378,6 @@ void connection_stop(struct connection *c, const char *why)
         return;
     }
     session_lost(&c->session, why);
-    c->tried = c->addresses;
+    c->tried = c->target.addresses;
     run(c, (struct span){"", 0});
 }

@@ -1,5 +1,6 @@
 /* One connection to one destination: wire, session and the mail in hand, tied together. It tries
- * the destination's addresses in turn until one greets it, then takes mail after mail. */
+ * all addresses of all the destination's hosts in turn until one greets it, then takes mail after
+ * mail. The trying is one attempt, bounded as a whole by TIMEALL. */
 #ifndef USMTP_CONNECTION_H
 #define USMTP_CONNECTION_H
 
@@ -9,6 +10,15 @@
 #include "usmtp/session.h"
 
 struct connection;
+
+/* Where to, from the name service (resolve.h), and what the route allows. */
+struct connection_target {
+    const struct resolve_host *host;
+    const union resolve_address *address;
+    size_t addresses, begin; /* which one is tried first: one that was good before */
+    unsigned mails;          /* taken at most */
+    int64_t idle_ms;         /* how long it waits for more mail */
+};
 
 struct connection_owner {
     /* Ready for a mail: fills *m (the connection closes it) and returns true, or returns false. */
@@ -23,18 +33,20 @@ struct connection_owner {
 
 struct connection {
     const struct connection_owner *events;
-    void *owner;                   /* the destination */
-    uint32_t entry;                /* the owner's: which mail is in hand */
-    unsigned mails;                /* taken so far */
-    bool idle;                     /* READY with nothing to do */
-    char to[ADDRESS_TEXT_MAX + 1]; /* the owner's: whom the mail in hand is for */
-    char relay[128];               /* "host[192.0.2.1]:25", for the log */
+    void *owner;    /* the destination */
+    uint32_t entry; /* the owner's: which mail is in hand */
+    unsigned mails; /* taken so far */
+    bool idle;      /* READY with nothing to do */
+    char from[ADDRESS_TEXT_MAX + 1],
+        to[ADDRESS_TEXT_MAX + 1];        /* the owner's: of the mail in hand */
+    char relay[ADDRESS_DOMAIN_MAX + 64]; /* "host[192.0.2.1]:25", for the log */
+    const struct resolve_host *host;     /* the one it talks to now */
+    size_t now;                          /* which address of the target that is */
     /* private from here */
     struct loop *loop;
     const struct program *program;
-    const char *host;
-    const union resolve_address *address;
-    size_t addresses, tried;
+    struct connection_target target;
+    size_t tried;
     struct wire *wire;
     struct session session;
     struct mailfile mail;
@@ -49,11 +61,10 @@ struct connection {
     struct verdict host_verdict;
 };
 
-/* Starts; events follow from the loop. NULL: no address can even be tried
- * (errno). Host, addresses and program must outlive it; the
- * program's configuration may change. */
-struct connection *connection_start(struct loop *l, const struct program *program, const char *host,
-                                    const union resolve_address *address, size_t addresses,
+/* Starts; events follow from the loop. NULL: no address can even be tried (errno). What the target
+ * points to and the program must outlive it; the program's configuration may change. */
+struct connection *connection_start(struct loop *l, const struct program *program,
+                                    const struct connection_target *target,
                                     const struct connection_owner *events, void *owner);
 /* An idle connection: there is mail now. */
 void connection_wake(struct connection *c);

@@ -43,7 +43,8 @@ void deliver_in_doubt(struct deliver *d)
 
 static void route_one(struct deliver *d, uint32_t i)
 {
-    struct attempt a = {"", "", ""};
+    struct site_schedule schedule = site_schedule(d->program->site, NULL);
+    struct attempt a = {"", "", "none", "", &schedule};
     struct destination *t = NULL;
     struct mailfile m;
     struct route route;
@@ -51,9 +52,10 @@ static void route_one(struct deliver *d, uint32_t i)
 
     if (fate_open(d, i, &m, 0) != MAILFILE_OPEN)
         return;
-    bool routed = route_find(d->program->site, &m.to, &route);
+    bool routed = route_find(d->program->site, &m.from, &m.to, &route);
     mailfile_close(&m);
     if (!routed) {
+        a.from = m.from.text;
         a.to = m.to.text;
         outcome_local(&v, VERDICT_NEVER, "5.1.3", "the address has no domain to send to");
         fate_settle(d, i, &a, &v);
@@ -109,8 +111,12 @@ static void set_pump(struct deliver *d)
         next = now + TROUBLE_DELAY;
     if (d->fresh.count > 0 || d->giveup.items > 0)
         next = now;
-    if (next != INT64_MAX)
-        loop_timer_set(d->pump, next > now ? (next - now) * 1000 + 1 : 0);
+    int64_t ms = next == INT64_MAX ? INT64_MAX : next > now ? (next - now) * 1000 + 1 : 0;
+    int64_t mail_ms = destination_next_mail_ms(d);
+    if (mail_ms < ms)
+        ms = mail_ms;
+    if (ms != INT64_MAX)
+        loop_timer_set(d->pump, ms);
 }
 
 static void on_pump(void *arg)
@@ -132,6 +138,7 @@ static void on_pump(void *arg)
 
 bool deliver_open(struct deliver *d)
 {
+    const char *why = NULL;
     uint64_t seed = 0;
 
     d->checkpoint.fd = -1;
@@ -143,10 +150,11 @@ bool deliver_open(struct deliver *d)
         queue_init(&d->queue, seed);
         d->pump = loop_timer(d->loop, on_pump, d);
         d->sync = loop_timer(d->loop, on_sync, d);
-        d->resolver = resolver_new(d->loop);
+        d->resolver = resolver_new(d->loop, d->program, &why);
     }
     if (d->pump == NULL || d->sync == NULL || d->resolver == NULL || !restore_open(d)) {
-        MSG(&d->program->log, T01SM022E, "usmtp", strerror(errno));
+        MSG(&d->program->log, T01SM022E, "usmtp",
+            d->resolver == NULL && why != NULL ? why : strerror(errno));
         return false;
     }
     return true;

@@ -8,28 +8,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "usmtp/connection.h"
 #include "usmtp/fate.h"
 #include "usmtp/outcome.h"
 #include "usmtp/restore.h"
 
 enum {
-    ADDRESS_LIFE = 300,       /* seconds for which a host's addresses are used */
+    IDLE_MS = 1000,           /* how long an idle connection waits for more mail */
+    RATE_IDLE_MS = 10000,     /* and so much longer at most, where RATE makes it wait */
+    ADDRESS_LIFE = 300,       /* seconds for which addresses are used at most, and 1 at least */
     MAILS_PER_CONNECTION = 5, /* waiting mail that is worth one more connection */
     ALLOWED_LIFE = 60, /* seconds until a host that refused a further connection is asked again */
-    QUERIES_MAX = 100  /* questions to the name service at once */
+    QUERIES_MAX = 200  /* destinations that ask the name service at once */
 };
 
 static const struct connection_owner connection_events;
 
 /* FNV-1a, mixed with the queue's seed: senders choose the domains. */
-static uint32_t slot_of(const struct deliver *d, const struct route *r)
+static uint32_t slot_of(const struct deliver *d, const char *key)
 {
     uint64_t h = 0xCBF29CE484222325U ^ d->queue.seed;
 
-    for (const char *p = r->host; *p != '\0'; p++)
+    for (const char *p = key; *p != '\0'; p++)
         h = (h ^ (unsigned char)*p) * 0x100000001B3U;
-    h = (h ^ r->port) * 0x100000001B3U;
     return (uint32_t)(h >> 32) % DESTINATION_SLOTS;
 }
 
@@ -39,28 +41,23 @@ static struct destination *new_destination(struct deliver *d, const struct route
 
     if (t == NULL)
         return NULL;
-    t->most = d->program->site->destlimit;
-    t->connection = calloc(t->most, sizeof(struct connection *));
-    if (t->connection == NULL) {
-        free(t);
-        return NULL;
-    }
     t->deliver = d;
     t->route = *route;
     t->ready = CHAIN_EMPTY;
     t->allowed = SIZE_MAX;
-    snprintf(t->key, sizeof(t->key), "%s:%u", route->host, route->port);
     return t;
 }
 
 struct destination *destination_get(struct deliver *d, const struct route *route)
 {
     struct destinations *all = &d->destinations;
-    struct destination **slot = &all->slot[slot_of(d, route)];
+    struct destination **slot = &all->slot[slot_of(d, route->key)];
 
     for (struct destination *t = *slot; t != NULL; t = t->next)
-        if (route_eq(&t->route, route))
+        if (strcmp(t->route.key, route->key) == 0) {
+            t->route = *route;
             return t;
+        }
     if (all->count == all->cap) {
         uint32_t cap = all->cap ? all->cap * 2 : 16;
         void *grown = reallocarray(all->row, cap, sizeof(struct destination *));
@@ -82,7 +79,7 @@ static void free_destination(struct destination *t)
 {
     if (t->query != NULL)
         resolve_cancel(t->query);
-    free(t->address);
+    resolve_free(t->found);
     free(t->connection);
     free(t);
 }
@@ -91,13 +88,13 @@ static void free_destination(struct destination *t)
 static bool forgettable(const struct destination *t)
 {
     return t->ready.count == 0 && t->connections == 0 && t->query == NULL && t->tries == 0 &&
-           t->resolved_until <= deliver_now(t->deliver);
+           t->resolved_until <= deliver_now(t->deliver) && t->next_mail_ms <= clock_steady_ms();
 }
 
 static void forget(struct deliver *d, uint32_t row)
 {
     struct destinations *all = &d->destinations;
-    struct destination *t = all->row[row], **link = &all->slot[slot_of(d, &t->route)];
+    struct destination *t = all->row[row], **link = &all->slot[slot_of(d, t->route.key)];
 
     while (*link != t)
         link = &(*link)->next;
@@ -106,21 +103,18 @@ static void forget(struct deliver *d, uint32_t row)
     free_destination(t);
 }
 
-/* Whom a mail is for: wanted where it is given up without having been in anybody's hands. */
-static bool recipient(struct deliver *d, uint32_t i, char to[ADDRESS_TEXT_MAX + 1])
+/* The envelope of a mail: wanted where it is given up without having been in anybody's hands. */
+static bool envelope_of(struct deliver *d, uint32_t i, char from[ADDRESS_TEXT_MAX + 1],
+                        char to[ADDRESS_TEXT_MAX + 1])
 {
     struct mailfile m;
 
     if (fate_open(d, i, &m, MAILFILE_WHOLE) != MAILFILE_OPEN)
         return false;
+    snprintf(from, ADDRESS_TEXT_MAX + 1, "%s", m.from.text);
     snprintf(to, ADDRESS_TEXT_MAX + 1, "%s", m.to.text);
     mailfile_close(&m);
     return true;
-}
-
-static bool too_old(const struct deliver *d, uint32_t i)
-{
-    return deliver_now(d) - d->queue.entry[i].first >= (int64_t)d->program->site->retrymax;
 }
 
 /* Nothing could reach it: all its mail waits together, but for what is too old. */
@@ -128,22 +122,23 @@ static void put_off(struct destination *t, const struct verdict *v)
 {
     struct deliver *d = t->deliver;
     struct chain waiting = t->ready;
-    char to[ADDRESS_TEXT_MAX + 1];
-    struct attempt a = {to, t->key, t->route.host};
+    char from[ADDRESS_TEXT_MAX + 1], to[ADDRESS_TEXT_MAX + 1];
+    struct attempt a = {from, to, "none", route_host(&t->route), &t->route.schedule};
 
-    t->due = deliver_now(d) + fate_delay(d, t->tries);
+    t->due = deliver_now(d) + fate_delay(&t->route.schedule, t->tries);
     if (t->tries < TRIES_MAX)
         t->tries++;
     t->greeted = false;
     t->resolved_until = 0;
+    t->good_address = 0;
     snprintf(t->why, sizeof(t->why), "%.300s", v->text);
-    MSG(&d->program->log, T01SM042I, t->key, msg_num(t->due - deliver_now(d)).text, t->why);
+    MSG(&d->program->log, T01SM042I, t->route.key, msg_num(t->due - deliver_now(d)).text, t->why);
     restore_note_host(d, t);
     t->ready = CHAIN_EMPTY;
     for (uint32_t i; (i = queue_take(&d->queue, &waiting)) != ENTRY_NONE;) {
         struct entry *e = &d->queue.entry[i];
-        if (too_old(d, i)) {
-            if (recipient(d, i, to))
+        if (fate_too_old(d, i, &t->route.schedule)) {
+            if (envelope_of(d, i, from, to))
                 fate_expire(d, i, &a, v);
             continue;
         }
@@ -155,55 +150,86 @@ static void put_off(struct destination *t, const struct verdict *v)
     }
 }
 
-/* No host of that name: permanent for all that waits for it. */
-static void unknown(struct destination *t, const char *why)
+/* The name service says with authority that nothing can be sent there: permanent for all that waits
+ * for it. */
+static void unroutable(struct destination *t, const struct resolve_result *r)
 {
     struct deliver *d = t->deliver;
-    char to[ADDRESS_TEXT_MAX + 1];
-    struct attempt a = {to, t->key, ""};
+    char from[ADDRESS_TEXT_MAX + 1], to[ADDRESS_TEXT_MAX + 1];
+    struct attempt a = {from, to, "none", "", &t->route.schedule};
     struct verdict v;
 
-    outcome_local(&v, VERDICT_NEVER, "5.1.2", why);
+    outcome_local(&v, VERDICT_NEVER, r->status, r->why);
     for (uint32_t i; (i = queue_take(&d->queue, &t->ready)) != ENTRY_NONE;)
-        if (recipient(d, i, to))
+        if (envelope_of(d, i, from, to))
             fate_settle(d, i, &a, &v);
 }
 
-static bool take_addresses(struct destination *t, const struct resolve_result *r)
+static void take_hosts(struct destination *t, struct resolve_result *r)
 {
-    void *copy = reallocarray(NULL, r->count, sizeof(r->address[0]));
+    int64_t life = r->ttl < 1 ? 1 : r->ttl > ADDRESS_LIFE ? ADDRESS_LIFE : r->ttl;
 
-    if (copy == NULL)
-        return false;
-    memcpy(copy, r->address, r->count * sizeof(r->address[0]));
-    free(t->address);
-    t->address = copy;
-    t->addresses = r->count;
-    t->resolved_until = deliver_now(t->deliver) + ADDRESS_LIFE;
-    return true;
+    /* Only a destination without connections asks: nobody uses the old ones any more. */
+    resolve_free(t->found);
+    t->found = r;
+    t->good_address = 0;
+    t->resolved_until = deliver_now(t->deliver) + life;
 }
 
-static void on_resolved(void *arg, const struct resolve_result *r)
+static void on_resolved(void *arg, struct resolve_result *r)
 {
     struct destination *t = arg;
-    const char *why = r->why;
     struct verdict v;
 
     t->query = NULL;
     t->deliver->destinations.queries--;
     deliver_soon(t->deliver);
     if (r->kind == RESOLVE_FOUND) {
-        if (take_addresses(t, r))
-            return;
-        why = "memory is short";
-    }
-    /* A relay that the configuration names wrongly is our fault, not the mail's. */
-    if (r->kind == RESOLVE_NO_NAME && !t->route.relay) {
-        unknown(t, why);
+        take_hosts(t, r);
         return;
     }
-    outcome_local(&v, VERDICT_HOST, "4.4.3", why);
-    put_off(t, &v);
+    /* A relay that the configuration names wrongly is our fault, not the mail's. */
+    if (r->kind != RESOLVE_LATER && !t->route.relay) {
+        unroutable(t, r);
+    } else {
+        outcome_local(&v, VERDICT_HOST, "4.4.3", r->why);
+        put_off(t, &v);
+    }
+    resolve_free(r);
+}
+
+static bool room_for_connection(struct destination *t)
+{
+    void *grown;
+
+    if (t->connections < t->most)
+        return true;
+    grown = reallocarray(t->connection, t->most + 4, sizeof(struct connection *));
+    if (grown == NULL)
+        return false;
+    t->connection = grown;
+    t->most += 4;
+    return true;
+}
+
+/* RATE: mails are spread evenly, so that no span of its length holds more of them than it allows.
+ */
+static int64_t rate_gap_ms(const struct site_rate *r)
+{
+    return r->messages == 0 ? 0 : (int64_t)((r->seconds * 1000 + r->messages - 1) / r->messages);
+}
+
+static bool rate_allows(const struct destination *t)
+{
+    return t->route.rate.messages == 0 || t->next_mail_ms <= clock_steady_ms();
+}
+
+/* A connection that RATE makes wait is kept, if it need not wait long. */
+static int64_t idle_ms(const struct site_rate *r)
+{
+    int64_t gap = rate_gap_ms(r);
+
+    return gap <= RATE_IDLE_MS ? IDLE_MS + gap : IDLE_MS;
 }
 
 static bool open_connection(struct destination *t)
@@ -211,8 +237,15 @@ static bool open_connection(struct destination *t)
     struct deliver *d = t->deliver;
     struct verdict v;
 
-    struct connection *c = connection_start(d->loop, d->program, t->route.host, t->address,
-                                            t->addresses, &connection_events, t);
+    if (!room_for_connection(t))
+        return false;
+    struct connection_target target = {.host = t->found->host,
+                                       .address = t->found->address,
+                                       .addresses = t->found->addresses,
+                                       .begin = t->good_address,
+                                       .mails = t->route.connmsgs,
+                                       .idle_ms = idle_ms(&t->route.rate)};
+    struct connection *c = connection_start(d->loop, d->program, &target, &connection_events, t);
     if (c != NULL) {
         t->connection[t->connections++] = c;
         d->destinations.connections++;
@@ -233,13 +266,13 @@ static size_t smaller(size_t a, size_t b)
 static size_t connections_wanted(struct destination *t)
 {
     struct deliver *d = t->deliver;
-    size_t limit = smaller(d->program->site->destlimit, t->most);
 
     if (!t->greeted)
         return 1;
     if (t->allowed_until <= deliver_now(d))
         t->allowed = SIZE_MAX;
-    return smaller(smaller(limit, t->allowed), 1 + t->ready.count / MAILS_PER_CONNECTION);
+    return smaller(smaller(t->route.connections, t->allowed),
+                   1 + t->ready.count / MAILS_PER_CONNECTION);
 }
 
 static void wake_idle(struct destination *t)
@@ -259,7 +292,8 @@ static void start_query(struct destination *t)
 
     if (d->destinations.queries >= QUERIES_MAX)
         return; /* on_resolved() of another one brings us back */
-    t->query = resolve_start(d->resolver, t->route.host, t->route.port, on_resolved, t);
+    t->query =
+        resolve_start(d->resolver, t->route.hop, t->route.hops, !t->route.own, on_resolved, t);
     if (t->query != NULL) {
         d->destinations.queries++;
         return;
@@ -273,7 +307,7 @@ static void serve(struct destination *t)
     struct deliver *d = t->deliver;
     struct destinations *all = &d->destinations;
 
-    if (t->ready.count == 0 || t->due > deliver_now(d) || t->query != NULL)
+    if (t->ready.count == 0 || t->due > deliver_now(d) || t->query != NULL || !rate_allows(t))
         return;
     if (t->connections == 0 && t->resolved_until <= deliver_now(d)) {
         start_query(t);
@@ -281,7 +315,7 @@ static void serve(struct destination *t)
     }
     wake_idle(t);
     while (t->ready.count > 0 && t->connections < connections_wanted(t) &&
-           t->due <= deliver_now(d)) {
+           t->due <= deliver_now(d) && rate_allows(t)) {
         if (all->connections >= d->program->site->connections) {
             all->starving |= t->connections == 0;
             return;
@@ -332,6 +366,23 @@ int64_t destination_next_due(const struct deliver *d)
     return next;
 }
 
+int64_t destination_next_mail_ms(const struct deliver *d)
+{
+    int64_t next = INT64_MAX, now = clock_steady_ms();
+
+    for (uint32_t i = 0; i < d->destinations.count; i++) {
+        const struct destination *t = d->destinations.row[i];
+        if (t->ready.count > 0 && t->next_mail_ms > now && t->next_mail_ms - now < next)
+            next = t->next_mail_ms - now;
+    }
+    return next;
+}
+
+bool destination_none_asks(const struct deliver *d)
+{
+    return d->destinations.queries == 0;
+}
+
 bool destination_all_idle(const struct deliver *d)
 {
     for (uint32_t i = 0; i < d->destinations.count; i++) {
@@ -373,13 +424,15 @@ static bool on_next(void *owner, struct connection *c, struct mailfile *m)
         deliver_soon(d);
         return false;
     }
-    while (!d->stopping) {
+    while (!d->stopping && rate_allows(t)) {
         uint32_t i = queue_take(&d->queue, &t->ready);
         if (i == ENTRY_NONE)
             return false;
         if (fate_open(d, i, m, MAILFILE_SCAN) == MAILFILE_OPEN) {
             c->entry = i;
+            snprintf(c->from, sizeof(c->from), "%s", m->from.text);
             snprintf(c->to, sizeof(c->to), "%s", m->to.text);
+            t->next_mail_ms = clock_steady_ms() + rate_gap_ms(&t->route.rate);
             return true;
         }
     }
@@ -390,7 +443,7 @@ static void on_verdict(void *owner, struct connection *c, const struct verdict *
 {
     struct destination *t = owner;
     struct deliver *d = t->deliver;
-    struct attempt a = {c->to, c->relay, c->host};
+    struct attempt a = {c->from, c->to, c->relay, c->host->name, &t->route.schedule};
     uint32_t i = c->entry;
 
     c->entry = ENTRY_NONE;
@@ -407,8 +460,8 @@ static void on_greeted(void *owner, struct connection *c)
 {
     struct destination *t = owner;
 
-    (void)c;
     t->greeted = true;
+    t->good_address = c->now;
     if (t->tries > 0) {
         t->tries = 0;
         t->due = 0;

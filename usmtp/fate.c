@@ -23,11 +23,9 @@ static uint32_t random32(void)
     return r;
 }
 
-int64_t fate_delay(const struct deliver *d, uint32_t tries)
+int64_t fate_delay(const struct site_schedule *s, uint32_t tries)
 {
-    const struct site *site = d->program->site;
-
-    return retry_delay(tries, site->retryint, site->retryceil, random32());
+    return retry_delay(tries, s->interval, s->ceiling, random32());
 }
 
 void fate_keep(struct deliver *d, uint32_t i, int64_t delay)
@@ -57,20 +55,20 @@ static void log_attempt(const struct deliver *d, uint32_t i, const struct attemp
 
     deliver_data_set(d, i, name);
     snprintf(text, sizeof(text), "%s (%s)", status, v->text);
-    MSG(&d->program->log, T01SM040I, name, a->to, a->relay, msg_num(delay > 0 ? delay : 0).text,
-        v->status, text);
+    MSG(&d->program->log, T01SM040I, name, a->from, a->to, a->relay,
+        msg_num(delay > 0 ? delay : 0).text, v->status, text);
 }
 
-static bool too_old(const struct deliver *d, uint32_t i)
+bool fate_too_old(const struct deliver *d, uint32_t i, const struct site_schedule *s)
 {
-    return deliver_now(d) - d->queue.entry[i].first >= (int64_t)d->program->site->retrymax;
+    return deliver_now(d) - d->queue.entry[i].first >= (int64_t)s->most;
 }
 
 bool fate_expire(struct deliver *d, uint32_t i, const struct attempt *a, const struct verdict *v)
 {
     struct verdict expired = *v;
 
-    if (!too_old(d, i))
+    if (!fate_too_old(d, i, a->schedule))
         return false;
     snprintf(expired.status, sizeof(expired.status), "4.4.7"); /* delivery time expired, RFC 3463 */
     log_attempt(d, i, a, "bounced", &expired);
@@ -85,7 +83,7 @@ static void put_off(struct deliver *d, uint32_t i, const struct attempt *a, cons
     if (fate_expire(d, i, a, v))
         return;
     log_attempt(d, i, a, "deferred", v);
-    fate_keep(d, i, fate_delay(d, e->tries));
+    fate_keep(d, i, fate_delay(a->schedule, e->tries));
     if (e->tries < TRIES_MAX)
         e->tries++;
     restore_note_kept(d, i, a->to, v->status, v->text);

@@ -8,9 +8,10 @@
 
 /* Where an attempt was made, for the log and the notice. */
 struct attempt {
-    const char *to;    /* recipient; "" when it is not known */
-    const char *relay; /* host[ip]:port */
-    const char *host;  /* "": none said anything */
+    const char *from, *to; /* "": the null path; not known */
+    const char *relay;     /* host[ip]:port; "none" */
+    const char *host;      /* "": none said anything */
+    const struct site_schedule *schedule;
 };
 
 /* The verdict on a mail: SENT, LATER or NEVER. */
@@ -21,7 +22,9 @@ void fate_settle(struct deliver *d, uint32_t entry, const struct attempt *a,
 bool fate_expire(struct deliver *d, uint32_t entry, const struct attempt *a,
                  const struct verdict *v);
 /* Seconds until the try after `tries` tries. */
-int64_t fate_delay(const struct deliver *d, uint32_t tries);
+int64_t fate_delay(const struct site_schedule *s, uint32_t tries);
+/* Has it waited for so long that it is to be given up? */
+bool fate_too_old(const struct deliver *d, uint32_t entry, const struct site_schedule *s);
 /* It is tried again after so many seconds. */
 void fate_keep(struct deliver *d, uint32_t entry, int64_t delay);
 /* Opens the data set; on anything but OPEN its fate is settled here. flags: enum mailfile_flag. */

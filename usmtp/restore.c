@@ -28,7 +28,7 @@ void restore_note_kept(struct deliver *d, uint32_t i, const char *to, const char
 void restore_note_host(struct deliver *d, const struct destination *t)
 {
     struct checkpoint_line l = {.kind = CHECKPOINT_HOST,
-                                .name = span_of(t->key),
+                                .name = span_of(t->route.key),
                                 .due = t->due,
                                 .tries = t->tries,
                                 .text = span_of(t->why)};
@@ -79,7 +79,7 @@ void restore_save(struct deliver *d, bool time)
 
 static void load_time(struct deliver *d, const struct checkpoint_line *l, uint64_t offset)
 {
-    int64_t away = clock_wall() - l->wall, most = (int64_t)d->program->site->retryceil;
+    int64_t away = clock_wall() - l->wall, most = (int64_t)site_longest_ceiling(d->program->site);
 
     d->service_base = l->first + (away < 0 ? 0 : away > most ? most : away);
     d->time_line = offset;
@@ -108,16 +108,10 @@ static void load_kept(struct deliver *d, const struct checkpoint_line *l, uint64
 
 static void load_host(struct deliver *d, const struct checkpoint_line *l)
 {
-    struct route route = {0};
-    size_t colon = l->name.n;
-    uint64_t port;
+    struct route route = {0}; /* its key is all that counts until mail is routed to it */
 
-    while (colon > 0 && l->name.p[colon - 1] != ':')
-        colon--;
-    if (colon < 2 || !span_number(span_from(l->name, colon), 65535, &port) ||
-        !span_copy((struct span){l->name.p, colon - 1}, route.host, sizeof(route.host)))
+    if (l->name.n == 0 || !span_copy(l->name, route.key, sizeof(route.key)))
         return;
-    route.port = (unsigned short)port;
     struct destination *t = destination_get(d, &route);
     if (t == NULL)
         return;
@@ -155,10 +149,11 @@ bool restore_open(struct deliver *d)
 {
     if (checkpoint_open(&d->checkpoint, d->spool->work, load_line, d) < 0)
         return false;
+    int64_t longest = (int64_t)site_longest_ceiling(d->program->site);
     checkpoint_wanted(&d->checkpoint, d->queue.live + d->destinations.count + 1U);
     for (uint32_t i = 0; i < d->destinations.count; i++) {
         struct destination *t = d->destinations.row[i];
-        t->due = at_most(t->due, d->service_base + (int64_t)d->program->site->retryceil);
+        t->due = at_most(t->due, d->service_base + longest);
     }
     note_time(d);
     return true;
@@ -169,5 +164,5 @@ void restore_bound(struct deliver *d, uint32_t i)
     struct entry *e = &d->queue.entry[i];
 
     e->first = at_most(e->first, d->service_base);
-    e->due = at_most(e->due, d->service_base + (int64_t)d->program->site->retryceil);
+    e->due = at_most(e->due, d->service_base + (int64_t)site_longest_ceiling(d->program->site));
 }

@@ -1,60 +1,161 @@
 /* See route.h. */
 #include "usmtp/route.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { SMTP_PORT = 25 };
 
 /* How well a pattern fits: 0 not at all; the longer the more. */
-static size_t fit(const char *pattern, struct span domain)
+static unsigned fit_domain(struct span pattern, struct span domain)
 {
-    struct span p = span_of(pattern);
-
-    if (span_eq(p, SPAN("*")))
+    if (span_eq(pattern, SPAN("*")))
         return 1;
-    if (span_eq_nocase(p, domain))
+    if (span_eq_nocase(pattern, domain))
         return ADDRESS_DOMAIN_MAX + 2;
-    if (p.n > 2 && p.p[0] == '*' && domain.n > p.n - 1 &&
-        span_eq_nocase(span_from(p, 1), span_from(domain, domain.n - (p.n - 1))))
-        return p.n;
+    if (pattern.n > 2 && pattern.p[0] == '*' && domain.n > pattern.n - 1 &&
+        span_eq_nocase(span_from(pattern, 1), span_from(domain, domain.n - (pattern.n - 1))))
+        return (unsigned)pattern.n;
     return 0;
 }
 
-static bool set_host(struct route *out, struct span host)
+static unsigned fit_sender(const char *pattern, const struct address *from)
 {
-    if (!span_copy(host, out->host, sizeof(out->host)))
-        return false;
-    for (char *p = out->host; *p != '\0'; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p + 32);
-    return true;
+    struct span text = span_of(pattern);
+    struct address a;
+
+    if (span_find(text, '@') == text.n && !span_eq(text, SPAN("<>")))
+        return address_domain(from).n == 0 ? 0 : fit_domain(text, address_domain(from));
+    return address_parse(text, ADDRESS_BARE_OK | ADDRESS_NULL_OK | ADDRESS_UTF8_OK, &a, NULL) ==
+                       ADDRESS_GOOD &&
+                   address_eq(&a, from)
+               ? ADDRESS_DOMAIN_MAX + 3
+               : 0;
 }
 
-bool route_find(const struct site *site, const struct address *to, struct route *out)
+static unsigned fit(const struct site_route *r, const struct address *from, struct span domain)
 {
-    struct span domain = address_domain(to);
-    const struct site_route *best = NULL;
-    size_t best_fit = 0;
+    unsigned recipient = fit_domain(span_of(r->domain), domain), sender = 0;
 
-    *out = (struct route){.port = SMTP_PORT};
-    if (domain.n == 0)
-        return false;
+    if (recipient == 0 || (r->from != NULL && (sender = fit_sender(r->from, from)) == 0))
+        return 0;
+    return recipient << 16 | sender;
+}
+
+static const struct site_route *choose(const struct site *site, const struct address *from,
+                                       struct span domain)
+{
+    const struct site_route *best = NULL;
+    unsigned best_fit = 0;
+
     for (size_t i = 0; i < site->routes; i++) {
-        size_t f = fit(site->route[i].domain, domain);
+        unsigned f = fit(&site->route[i], from, domain);
         if (f > best_fit) {
             best = &site->route[i];
             best_fit = f;
         }
     }
-    if (best == NULL)
-        return set_host(out, domain);
-    out->port = (unsigned short)best->port;
-    out->tls = (unsigned char)best->tls;
-    out->relay = best->host != NULL;
-    return set_host(out, best->host != NULL ? span_of(best->host) : domain);
+    return best;
 }
 
-bool route_eq(const struct route *a, const struct route *b)
+static bool add_hop(struct route *out, const struct nexthop *hop, unsigned port, bool mx)
 {
-    return a->port == b->port && a->tls == b->tls && strcmp(a->host, b->host) == 0;
+    struct route_hop *h = &out->hop[out->hops++];
+
+    *h = (struct route_hop){.port = hop->port != 0 ? hop->port : (unsigned short)port,
+                            .choice = hop->choice,
+                            .mx = mx && !hop->bracketed};
+    if (!span_copy(hop->host, h->name, sizeof(h->name)))
+        return false;
+    for (char *p = h->name; *p != '\0'; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + 32);
+    return true;
+}
+
+static bool add_hops(struct route *out, const struct site_route *r, struct span domain)
+{
+    struct nexthop hop[NEXTHOP_MAX] = {{.host = domain, .bracketed = domain.p[0] == '['}};
+    size_t hops = 1;
+    bool mx = r == NULL || r->host == NULL || r->mx;
+
+    if (r != NULL && r->host != NULL)
+        hops = nexthop_parse(span_of(r->host), hop);
+    for (size_t i = 0; i < hops; i++)
+        if (!add_hop(out, &hop[i], r == NULL ? SMTP_PORT : (unsigned)r->port, mx))
+            return false;
+    return hops > 0;
+}
+
+/* Appends to the key; one that does not fit is cut, which at worst lets two destinations share. */
+__attribute__((format(printf, 3, 4))) static void add_key(struct route *out, size_t *at,
+                                                          const char *format, ...)
+{
+    va_list args;
+
+    if (*at >= ROUTE_KEY_MAX)
+        return;
+    va_start(args, format);
+    int n = vsnprintf(out->key + *at, sizeof(out->key) - *at, format, args);
+    va_end(args);
+    *at += n > 0 ? (size_t)n : 0;
+}
+
+/* Blanks never stand in it: it is a word of the checkpoint. */
+static void make_key(struct route *out, const struct site_route *r)
+{
+    static const char *const tls[] = {"", "MAY", "MUST", "VERIFY", "DANE"};
+    size_t at = 0;
+
+    for (size_t i = 0; i < out->hops; i++) {
+        const struct route_hop *h = &out->hop[i];
+        add_key(out, &at, "%s%s:%u",
+                i == 0                                ? ""
+                : h->choice == out->hop[i - 1].choice ? "|"
+                                                      : ",",
+                h->name, h->port);
+    }
+    if (out->relay && out->hop[0].mx)
+        add_key(out, &at, "/MX");
+    if (out->tls != TLS_NONE)
+        add_key(out, &at, "/TLS=%s", tls[out->tls]);
+    if (r != NULL && r->connections != 0)
+        add_key(out, &at, "/CONNECTIONS=%u", out->connections);
+    if (r != NULL && r->connmsgs != 0)
+        add_key(out, &at, "/CONNMSGS=%u", out->connmsgs);
+    if (out->rate.messages != 0)
+        add_key(out, &at, "/RATE=%" PRIu64 "/%" PRIu64, out->rate.messages, out->rate.seconds);
+    if (r != NULL && (r->retryint != 0 || r->retryceil != 0 || r->retrymax != 0))
+        add_key(out, &at, "/RETRY=%" PRIu64 "/%" PRIu64 "/%" PRIu64, out->schedule.interval,
+                out->schedule.ceiling, out->schedule.most);
+}
+
+bool route_find(const struct site *site, const struct address *from, const struct address *to,
+                struct route *out)
+{
+    struct span domain = address_domain(to);
+
+    *out = (struct route){0};
+    if (domain.n == 0)
+        return false;
+    const struct site_route *r = choose(site, from, domain);
+    if (!add_hops(out, r, domain))
+        return false;
+    out->connections = (unsigned)site->destlimit;
+    out->connmsgs = (unsigned)site->connmsgs;
+    out->schedule = site_schedule(site, r);
+    out->own = site_owns(site, domain);
+    if (r != NULL) {
+        out->tls = (unsigned char)r->tls;
+        out->relay = r->host != NULL;
+        if (r->connections != 0)
+            out->connections = (unsigned)r->connections;
+        if (r->connmsgs != 0)
+            out->connmsgs = (unsigned)r->connmsgs;
+        out->rate = r->rate;
+        out->line = r->line;
+    }
+    make_key(out, r);
+    return true;
 }

@@ -1,22 +1,47 @@
-/* Which destination a recipient's mail goes to: the ROUTE statements, or the domain itself. Pure.
- */
+/* Which destination a recipient's mail goes to: the ROUTE statements, or the MX of its domain.
+ * Pure.
+ *
+ * The order of choice is fixed. The recipient's domain decides first: the exact DOMAIN, then the
+ * longest *.suffix, then *. Among statements equal in that, the sender: FROM with the mailbox, with
+ * its exact domain, with the longest *.suffix, none. Among those equal in both the first one. */
 #ifndef USMTP_ROUTE_H
 #define USMTP_ROUTE_H
 
-#include "lib/address.h"
+#include "lib/nexthop.h"
 #include "lib/site.h"
 
-/* Where to connect. Mail with equal routes shares connections. */
-struct route {
-    char host[ADDRESS_DOMAIN_MAX + 1]; /* name or literal; lower case */
+enum { ROUTE_KEY_MAX = NEXTHOP_TEXT_MAX + ADDRESS_DOMAIN_MAX + 128 };
+
+/* A host or domain to send to. */
+struct route_hop {
+    char name[ADDRESS_DOMAIN_MAX + 1]; /* name or literal; lower case */
     unsigned short port;
-    unsigned char tls; /* enum tls_level */
-    bool relay;        /* named by a ROUTE statement, not the recipient's own domain */
+    unsigned char choice; /* a later one is for when those before it cannot be reached */
+    bool mx;              /* its MX are meant, not its own addresses */
 };
 
-/* The exact domain first, then the longest *.suffix, then *. Without a statement: the domain
- * itself, port 25. False: the recipient has no domain. */
-bool route_find(const struct site *site, const struct address *to, struct route *out);
-bool route_eq(const struct route *a, const struct route *b);
+/* What makes a destination: mail with equal keys shares connections and limits. */
+struct route {
+    char key[ROUTE_KEY_MAX + 1]; /* "host:port", and whatever else of this tells it from others */
+    struct route_hop hop[NEXTHOP_MAX];
+    size_t hops;
+    unsigned char tls;    /* enum tls_level */
+    bool relay;           /* named by a ROUTE statement, not the recipient's own domain */
+    bool own;             /* a domain of this site: that its MX is ourselves is no loop */
+    unsigned connections; /* at once */
+    unsigned connmsgs;    /* mails in one of them */
+    struct site_rate rate;
+    struct site_schedule schedule;
+    size_t line; /* of the ROUTE statement in the member; 0: none fits */
+};
+
+/* The route of a mail. False: the recipient has no domain. */
+bool route_find(const struct site *site, const struct address *from, const struct address *to,
+                struct route *out);
+/* The first host, for messages and notices. */
+static inline const char *route_host(const struct route *r)
+{
+    return r->hop[0].name;
+}
 
 #endif

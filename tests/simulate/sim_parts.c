@@ -76,8 +76,13 @@ static struct loop_event *add(struct loop *l, enum event_kind kind, int number, 
 
     if (e == NULL)
         return NULL;
-    *e = (struct loop_event){
-        .loop = l, .next = l->first, .kind = kind, .number = number, .on = on, .fn = fn, .arg = arg};
+    *e = (struct loop_event){.loop = l,
+                             .next = l->first,
+                             .kind = kind,
+                             .number = number,
+                             .on = on,
+                             .fn = fn,
+                             .arg = arg};
     if (l->first != NULL)
         l->first->previous = e;
     l->first = e;
@@ -206,14 +211,15 @@ struct resolve_query {
     struct loop_event *answer;
     resolve_fn *fn;
     void *arg;
-    bool cancelled;
-    const char *host;
+    char host[ADDRESS_DOMAIN_MAX + 1];
 };
 
-struct resolver *resolver_new(struct loop *l)
+struct resolver *resolver_new(struct loop *l, const struct program *program, const char **why)
 {
     struct resolver *r = calloc(1, sizeof(*r));
 
+    (void)program;
+    *why = "memory is short";
     if (r != NULL)
         r->loop = l;
     return r;
@@ -224,44 +230,71 @@ void resolver_free(struct resolver *r)
     free(r);
 }
 
+void resolve_free(struct resolve_result *r)
+{
+    if (r == NULL)
+        return;
+    free(r->host);
+    free(r->address);
+    free(r);
+}
+
 static void add_address(struct resolve_result *r, uint32_t address)
 {
-    r->address[r->count++].v4 = (struct sockaddr_in){
+    r->address[r->addresses++].v4 = (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(25), .sin_addr.s_addr = htonl(address)};
+    r->host[0].addresses = r->addresses;
 }
 
 static void answer(void *arg)
 {
     struct resolve_query *q = arg;
-    struct resolve_result r = {.kind = RESOLVE_FOUND};
+    struct resolve_result *r = calloc(1, sizeof(*r));
     bool receiver = strcmp(q->host, DOMAIN_RECEIVER) == 0;
 
+    if (r != NULL) {
+        r->host = calloc(1, sizeof(*r->host));
+        r->address = calloc(2, sizeof(*r->address));
+    }
+    if (r == NULL || r->host == NULL || r->address == NULL) {
+        resolve_free(r);
+        loop_timer_set(q->answer, 1000);
+        return;
+    }
+    r->ttl = 300;
+    r->hosts = 1;
+    snprintf(r->host->name, sizeof(r->host->name), "%s", q->host);
     if (!sim.calm && sim_one_in(50)) {
-        r.kind = RESOLVE_LATER;
-        r.why = "the name service did not answer";
+        r->kind = RESOLVE_LATER;
+        r->status = "4.4.3";
+        snprintf(r->why, sizeof(r->why), "the name service did not answer");
     } else if (receiver || strcmp(q->host, DOMAIN_STRANGER) == 0) {
         if (sim_one_in(8))
-            add_address(&r, DEAD_ADDRESS);
-        add_address(&r, world_hosts[receiver ? HOST_RECEIVER : HOST_STRANGER].address);
+            add_address(r, DEAD_ADDRESS);
+        add_address(r, world_hosts[receiver ? HOST_RECEIVER : HOST_STRANGER].address);
     } else {
-        r.kind = RESOLVE_NO_NAME;
-        r.why = "there is no host or domain of this name";
+        r->kind = RESOLVE_NO_NAME;
+        r->status = "5.1.2";
+        snprintf(r->why, sizeof(r->why), "there is no host or domain of this name");
     }
-    if (!q->cancelled)
-        q->fn(q->arg, &r);
+    resolve_fn *fn = q->fn;
+    void *owner = q->arg;
     loop_forget(q->answer);
     free(q);
+    fn(owner, r);
 }
 
-struct resolve_query *resolve_start(struct resolver *r, const char *host, unsigned short port,
-                                    resolve_fn *fn, void *arg)
+struct resolve_query *resolve_start(struct resolver *r, const struct route_hop *hop, size_t hops,
+                                    bool skip_self, resolve_fn *fn, void *arg)
 {
     struct resolve_query *q = calloc(1, sizeof(*q));
 
-    (void)port;
+    (void)hops;
+    (void)skip_self;
     if (q == NULL)
         return NULL;
-    *q = (struct resolve_query){.fn = fn, .arg = arg, .host = host};
+    *q = (struct resolve_query){.fn = fn, .arg = arg};
+    snprintf(q->host, sizeof(q->host), "%s", hop->name);
     q->answer = loop_timer(r->loop, answer, q);
     if (q->answer == NULL) {
         free(q);
@@ -273,7 +306,8 @@ struct resolve_query *resolve_start(struct resolver *r, const char *host, unsign
 
 void resolve_cancel(struct resolve_query *q)
 {
-    q->cancelled = true;
+    loop_forget(q->answer);
+    free(q);
 }
 
 /* Listening. */
@@ -385,7 +419,7 @@ void __wrap_msg_write(const struct msg_log *log, enum msg_id id, const char *con
     detail[at] = '\0';
     sim_trace(p->name, message_ids[id], detail, 0);
     if (id == T01SM040I)
-        oracle_attempt(p, args[1], args[6]);
+        oracle_attempt(p, args[1], args[7]);
     process_resume(p);
 }
 

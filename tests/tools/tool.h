@@ -56,20 +56,24 @@ static inline struct sockaddr_in tool_loopback(uint16_t port)
     return a;
 }
 
-/* Listens on 127.0.0.1; port 0 takes a free one. *port becomes the port in use. */
+/* Listens on 127.0.0.1, or at the IPv4 address that TOOL_ADDRESS names; port 0 takes a free one.
+ * *port becomes the port in use. */
 static inline int tool_listen(uint16_t *port, int flags)
 {
     struct sockaddr_in a = tool_loopback(*port);
     socklen_t size = sizeof(a);
     int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    const char *address = getenv("TOOL_ADDRESS");
 
+    if (address != NULL && inet_pton(AF_INET, address, &a.sin_addr) != 1)
+        tool_die(0, "TOOL_ADDRESS: \"%s\" is no IPv4 address", address);
     if (fd < 0)
         tool_die(errno, "socket");
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(fd, SOMAXCONN) != 0 ||
         getsockname(fd, (struct sockaddr *)&a, &size) != 0)
-        tool_die(errno, "cannot listen on 127.0.0.1:%u", *port);
+        tool_die(errno, "cannot listen on %s:%u", address != NULL ? address : "127.0.0.1", *port);
     *port = ntohs(a.sin_port);
     return fd;
 }

@@ -11,7 +11,6 @@
 #include "lib/site.h"
 #include "usmtp/checkpoint.h"
 #include "usmtp/queue.h"
-#include "usmtp/route.h"
 
 static void finds_removes_and_orders(void **state)
 {
@@ -154,45 +153,6 @@ static void bad_lines_are_bad(void **state)
     }
 }
 
-static void the_best_route_wins(void **state)
-{
-    static const struct {
-        const char *to, *host;
-        unsigned port;
-    } cases[] = {
-        {"a@exact.example", "one.net", 1},  {"a@EXACT.example", "one.net", 1},
-        {"a@sub.example", "two.net", 2},    {"a@deep.sub.example", "three.net", 3},
-        {"a@elsewhere.org", "star.net", 9}, {"a@example", "star.net", 9},
-        {"a@[192.0.2.1]", "star.net", 9},
-    };
-    struct diag d;
-    struct site *s = site_parse(SPAN("SYSTEM HOST(h)\nROUTE HOST(star.net) PORT(9)\n"
-                                     "ROUTE DOMAIN(*.example) HOST(two.net) PORT(2)\n"
-                                     "ROUTE DOMAIN(*.sub.example) HOST(three.net) PORT(3)\n"
-                                     "ROUTE DOMAIN(exact.example) HOST(One.NET) PORT(1)\n"),
-                                "X", &d);
-    struct address a;
-    struct route r;
-
-    (void)state;
-    assert_non_null(s);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(address_parse(span_of(cases[i].to), ADDRESS_BARE_OK, &a, NULL),
-                         ADDRESS_GOOD);
-        assert_true(route_find(s, &a, &r));
-        assert_string_equal(r.host, cases[i].host);
-        assert_int_equal(r.port, cases[i].port);
-    }
-    site_free(s);
-    s = site_parse(SPAN("SYSTEM HOST(h)\n"), "X", &d);
-    address_parse(SPAN("a@Direct.Example"), ADDRESS_BARE_OK, &a, NULL);
-    assert_true(route_find(s, &a, &r));
-    assert_string_equal(r.host, "direct.example");
-    assert_int_equal(r.port, 25);
-    assert_false(r.relay);
-    site_free(s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,7 +163,6 @@ int main(void)
         cmocka_unit_test(checkpoint_lines_read_back),
         cmocka_unit_test(a_line_end_in_a_reply_ends_no_line),
         cmocka_unit_test(bad_lines_are_bad),
-        cmocka_unit_test(the_best_route_wins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,323 @@
+#!/usr/bin/env bats
+# The name service and ROUTE: where usmtp sends, by real name servers and by one that lies.
+
+load helper
+load dns
+
+setup() {
+  PORT=$(free_port)
+}
+
+# dns_site [ROUTE...]: a site that asks the name server of this test; without ROUTE, towards the MX at $PORT.
+dns_site() {
+  local route
+  site "DOMAIN(*) PORT($PORT)"
+  [ $# -eq 0 ] || sed -i '/^ROUTE/d' "$MEMBER"
+  for route in "$@"; do
+    echo "ROUTE   $route" >>"$MEMBER"
+  done
+  : >"$SITE/hosts"
+  sed -i 's/REMOTE(RMT21)/REMOTE(RMT21) RETRYINT(1H) TIMECONN(2S) TIMEGREET(2S) TIMECMD(2S)/' "$MEMBER"
+  echo "DNS     SERVER(127.0.0.1) PORT($DNS_PORT) HOSTS($SITE/hosts) TIMEOUT(${DNS_TIMEOUT:-10S})${TRUST:+ TRUST($TRUST)}" >>"$MEMBER"
+}
+
+usmtp() {
+  "$BUILD/usmtp" -C "$MEMBER" --log stderr "$@"
+}
+
+# queue TO...: one mail for each.
+queue() {
+  {
+    echo "X-From: ${FROM:-CDoaks@mail.example.org}"
+    printf 'X-To: %s\n' "$@"
+    printf 'Subject: test\n\ntext\n'
+  } >"$BATS_TEST_TMPDIR/m"
+  "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+  mv "$BATS_TEST_TMPDIR/m" "$SPOOL/jes/RMT21/m"
+  "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+}
+
+# says REGEX: one line of the output is so; says_not: none is.
+says() {
+  grep -qE -- "$1" <<<"$output" || fail "no line is like $1
+$output"
+}
+
+says_not() {
+  ! grep -E -- "$1" <<<"$output" || fail "$output"
+}
+
+waiting() {
+  find "$SPOOL/mail" -type f ! -name '.*' | wc -l
+}
+
+# sink N...: a server at 127.0.0.N.
+sink() {
+  local n
+  for n in "$@"; do
+    start_server "sink$n" env "TOOL_ADDRESS=127.0.0.$n" "$(tool smtpsink)" -p "$PORT" --dump "$BATS_TEST_TMPDIR/sink$n"
+    wait_until 10 grep -qi "$(printf '%02X00007F:%04X' "$n" "$PORT")" /proc/net/tcp
+  done
+}
+
+zones() {
+  require_dns
+  zone far.example <<'Z'
+@ MX 20 mx2
+@ MX 10 mx1
+@ MX 30 mx3
+mx1 A 127.0.0.9
+mx2 A 127.0.0.2
+mx3 A 127.0.0.3
+implicit A 127.0.0.2
+null MX 0 .
+nodata TXT "no mail here"
+nick CNAME far.example.
+old MX 10 oldhost
+oldhost CNAME mx2
+deadmx MX 10 nowhere.far.example.
+multi MX 10 multihomed
+multihomed A 127.0.0.8
+multihomed A 127.0.0.9
+multihomed A 127.0.0.2
+multihomed AAAA ::1
+listed MX 10 mx3
+listed MX 5 mx2
+self MX 10 mx1
+self MX 20 mail.example.org.
+self MX 30 mx3
+bestself MX 10 Mail.Example.ORG.
+bestself MX 20 mx2
+addrself MX 10 here
+addrself MX 20 mx2
+here A 127.0.0.1
+relay A 127.0.0.2
+second A 127.0.0.3
+dead A 127.0.0.9
+Z
+  zone example.org <<'Z'
+mail A 127.0.0.1
+Z
+  zone site.test <<'Z'
+@ MX 10 mx
+mx A 127.0.0.2
+Z
+}
+
+@test "MX by preference; what is dead is passed over; the log names the host that took it" {
+  zones
+  start_dns
+  dns_site
+  sink 2 3
+  queue a@far.example
+  run usmtp --once
+  assert_success
+  says "T01SM048I .*mx1.far.example\[127.0.0.9\]:$PORT"
+  says "from=<CDoaks@mail.example.org>, to=<a@far.example>, relay=mx2.far.example\[127.0.0.2\]:$PORT, delay=[0-9]+, dsn=2.0.0, status=sent \(250"
+  assert_equal "$(waiting)" 0
+}
+
+@test "no MX, a CNAME, an MX that is a CNAME, many addresses of both families, the zone test." {
+  zones
+  start_dns
+  dns_site
+  sink 2
+  queue a@implicit.far.example b@nick.far.example c@old.far.example d@multi.far.example e@site.test
+  run usmtp --once
+  assert_success
+  says "to=<a@implicit.far.example>, relay=implicit.far.example\[127.0.0.2\]:$PORT, .*status=sent"
+  says "to=<b@nick.far.example>, relay=mx2.far.example\[127.0.0.2\]:$PORT, .*status=sent"
+  says "to=<c@old.far.example>, relay=oldhost.far.example\[127.0.0.2\]:$PORT, .*status=sent"
+  says "to=<d@multi.far.example>, relay=multihomed.far.example\[127.0.0.2\]:$PORT, .*status=sent"
+  says "to=<e@site.test>, relay=mx.site.test\[127.0.0.2\]:$PORT, .*status=sent"
+  assert_equal "$(waiting)" 0
+}
+
+@test "what the name service says with authority is permanent, with its own code each" {
+  zones
+  start_dns
+  dns_site
+  queue a@nowhere.far.example b@null.far.example c@nodata.far.example d@deadmx.far.example
+  run usmtp --once
+  assert_success
+  says 'to=<a@nowhere.far.example>, relay=none, delay=[0-9]+, dsn=5.1.2, status=bounced \(there is no host or domain'
+  says 'to=<b@null.far.example>, relay=none, .*dsn=5.1.10, status=bounced \(the domain takes no mail'
+  says 'to=<c@nodata.far.example>, relay=none, .*dsn=5.4.4, status=bounced'
+  says 'to=<d@deadmx.far.example>, relay=none, .*dsn=5.4.4, status=bounced'
+  assert_equal "$(waiting)" 0
+  assert_equal "$(find "$SPOOL/jes/POST" -type f -name 'USMTP.*' | wc -l)" 4
+}
+
+@test "an MX that is this host, and all worse ones, are left out; the best of them: a loop" {
+  zones
+  start_dns
+  dns_site
+  echo "SERVICE NAME(SMTP) MODULE(SSMTP) PORT($PORT) ADDRESS(127.0.0.1)" >>"$MEMBER"
+  sink 2 3
+  queue a@self.far.example b@bestself.far.example c@addrself.far.example
+  run usmtp --once
+  says "DESTINATION self.far.example:$PORT DEFERRED .*mx1.far.example\[127.0.0.9\]"
+  says 'to=<b@bestself.far.example>, relay=none, .*dsn=5.4.6, status=bounced'
+  says 'to=<c@addrself.far.example>, relay=none, .*dsn=5.4.6, status=bounced'
+  refute_output --partial 'status=sent'
+}
+
+@test "an MX that is this host is no loop where another program listens, nor for a domain of ours" {
+  zones
+  start_dns
+  dns_site
+  sink 1
+  queue c@addrself.far.example
+  run usmtp --once
+  assert_output --partial 'relay=here.far.example[127.0.0.1]'
+  assert_output --partial 'status=sent'
+  echo "SERVICE NAME(SMTP) MODULE(SSMTP) PORT($PORT)" >>"$MEMBER"
+  sed -i 's/POSTOFFICE(MYHOST)/POSTOFFICE(MYHOST) DOMAINS(addrself.far.example)/' "$MEMBER"
+  queue c@addrself.far.example
+  run usmtp --once
+  assert_output --partial 'status=sent'
+}
+
+@test "literals ask nobody; a name service that is down defers, and bounces nothing" {
+  DNS_PORT=$(free_port)
+  DNS_TIMEOUT=2S
+  dns_site
+  sink 2
+  queue 'a@[127.0.0.2]' b@far.example
+  run usmtp --once
+  assert_success
+  assert_output --partial "to=<a@[127.0.0.2]>, relay=[127.0.0.2]:$PORT,"
+  says "DESTINATION far.example:$PORT DEFERRED FOR [0-9]+ SECONDS: far.example: the name service"
+  refute_output --partial bounced
+  assert_equal "$(waiting)" 1
+}
+
+@test "DNSSEC: a good signature is sent to; one that expired, and one stripped, defer" {
+  zones
+  zone good.example <<<$'@ MX 10 mx\nmx A 127.0.0.2'
+  zone expired.example <<<$'@ MX 10 mx\nmx A 127.0.0.2'
+  zone stripped.example <<<$'@ MX 10 mx\nmx A 127.0.0.2'
+  cp "$BATS_TEST_TMPDIR/zones/stripped.example" "$BATS_TEST_TMPDIR/unsigned"
+  sign_zone good.example
+  sign_zone expired.example -i 20200101000000 -e 20200201000000
+  sign_zone stripped.example
+  mv "$BATS_TEST_TMPDIR/unsigned" "$BATS_TEST_TMPDIR/zones/stripped.example"
+  start_dns
+  dns_site
+  sink 2
+  queue a@good.example b@expired.example c@stripped.example d@implicit.far.example e@nowhere.expired.example
+  run usmtp --once
+  assert_success
+  says 'to=<a@good.example>, .*status=sent'
+  says 'to=<d@implicit.far.example>, .*status=sent'
+  says 'DESTINATION expired.example:[0-9]+ DEFERRED .*DNSSEC'
+  says 'DESTINATION nowhere.expired.example:[0-9]+ DEFERRED .*DNSSEC'
+  says 'DESTINATION stripped.example:[0-9]+ DEFERRED .*DNSSEC'
+  refute_output --partial bounced
+  assert_equal "$(waiting)" 3
+}
+
+@test "ROUTE: relays by their addresses, in order of choice, or by MX; a wrong one defers" {
+  zones
+  start_dns
+  dns_site "DOMAIN(a.example) HOST(relay.far.example:$PORT)" \
+    "DOMAIN(b.example) HOST(dead.far.example,second.far.example) PORT($PORT)" \
+    "DOMAIN(c.example) HOST(listed.far.example) MX PORT($PORT)" \
+    "DOMAIN(d.example) HOST(nowhere.far.example) PORT($PORT)" \
+    "DOMAIN(e.example) HOST(nowhere.far.example,[relay.far.example]) PORT($PORT)" \
+    "DOMAIN(a.example) FROM('<>') HOST(second.far.example) PORT($PORT)"
+  sink 2 3
+  queue x@a.example x@b.example x@c.example x@d.example x@e.example
+  FROM='<>' queue null@a.example || true
+  run usmtp --once
+  assert_success
+  says 'to=<x@a.example>, relay=relay.far.example\[127.0.0.2\]:.*status=sent'
+  says 'to=<x@b.example>, relay=second.far.example\[127.0.0.3\]:.*status=sent'
+  says 'to=<x@c.example>, relay=mx2.far.example\[127.0.0.2\]:.*status=sent'
+  says 'DESTINATION nowhere.far.example:[0-9]+ DEFERRED .*there is no host'
+  says 'to=<x@e.example>, relay=relay.far.example\[127.0.0.2\]:.*status=sent'
+  refute_output --partial bounced
+  assert_equal "$(waiting)" 1
+}
+
+@test "HOSTS names hosts that the name service does not know" {
+  zones
+  start_dns
+  dns_site
+  sink 2
+  echo '127.0.0.2 local.host.example localhost2' >"$SITE/hosts"
+  queue a@local.host.example
+  run usmtp --once
+  says 'to=<a@local.host.example>, relay=local.host.example\[127.0.0.2\]:.*status=sent'
+}
+
+bad_names() {
+  python3 - "$ROOT/tests/tools/dnsplay.py" <<'P'
+import re, sys
+print(*re.findall(r"^    '(\w+)':", open(sys.argv[1]).read(), re.M))
+P
+}
+
+@test "a name server that lies: every answer is survived, nothing bounces for it, the good ones are sent" {
+  local name
+  DNS_PORT=$(free_port)
+  DNS_TIMEOUT=8S
+  dns_site
+  sink 2
+  start_server dnsplay python3 "$ROOT/tests/tools/dnsplay.py" "$DNS_PORT" "$BATS_TEST_TMPDIR/asked"
+  wait_for_port "$DNS_PORT"
+  # shellcheck disable=SC2046
+  queue $(bad_names | sed 's/[a-z0-9]*/u@&.bad.example/g')
+  run --separate-stderr timeout 100 "$BUILD/usmtp" -C "$MEMBER" --log stderr --once
+  assert_success
+  output=$stderr
+  refute grep -q $'[\x01-\x09\x0b-\x1f\x7f-\xff]' <<<"$output"
+  for name in good ok many mixed; do
+    says "to=<u@$name.bad.example>, relay=[a-z0-9.]+\[127.0.0.2\]:$PORT, .*status=sent"
+  done
+  # Lawful answers, if odd: these are the only verdicts.
+  says 'to=<u@null.bad.example>, .*dsn=5.1.10, status=bounced'
+  says 'to=<u@nowhere.bad.example>, .*dsn=5.1.2, status=bounced'
+  for name in otherowner nohost noaddress mapped v4short v4long v6short; do
+    says "to=<u@$name.bad.example>, .*dsn=5.4.4, status=bounced"
+  done
+  says_not '@(loop|pool|itself|pointer|forward|ownerloop|toolong|tooshort|empty|crlf|nul|escape|blank|longname|label64|otherid|otherquestion|cuttcp|silence|nodatagram|garbage|cut|servfail|refused|notimp|reserved).bad.example>, .*(bounced|sent)'
+  assert_file_contains "$BATS_TEST_TMPDIR/asked" '^tcp many.bad.example MX'
+  refute grep -q evil "$BATS_TEST_TMPDIR/asked"
+}
+
+@test "one name that nobody answers for costs a hundred others nothing: each is sent, once, at once" {
+  DNS_PORT=$(free_port)
+  dns_site
+  sink 2
+  start_server dnsplay python3 "$ROOT/tests/tools/dnsplay.py" "$DNS_PORT" "$BATS_TEST_TMPDIR/asked"
+  wait_for_port "$DNS_PORT"
+  # shellcheck disable=SC2046
+  queue u@silence.bad.example $(seq -f 'u@host%.0f.bad.example' 100)
+  run usmtp --once
+  assert_equal "$(grep -c 'status=sent' <<<"$output")" 100
+  assert_equal "$(grep -c 'DEFERRED' <<<"$output")" 1
+  assert_equal "$(waiting)" 1
+  stop_server sink2
+  run server_log sink2
+  assert_line 'connections 100'
+}
+
+@test "a host that takes the connection and says nothing costs a hundred others nothing" {
+  DNS_PORT=$(free_port)
+  dns_site "DOMAIN(dead.example) HOST([127.0.0.3]) PORT($PORT)" "DOMAIN(*) PORT($PORT)"
+  sed -i 's/TIMEGREET(2S)/TIMEGREET(5M) CONNECTIONS(4)/' "$MEMBER"
+  sink 2
+  echo 'timeout 300000
+<*' >"$BATS_TEST_TMPDIR/silent"
+  start_server silent env TOOL_ADDRESS=127.0.0.3 "$(tool smtpplay)" server -n 0 -p "$PORT" "$BATS_TEST_TMPDIR/silent"
+  start_server dnsplay python3 "$ROOT/tests/tools/dnsplay.py" "$DNS_PORT" "$BATS_TEST_TMPDIR/asked"
+  wait_for_port "$DNS_PORT"
+  # shellcheck disable=SC2046
+  queue u@dead.example $(seq -f 'u@host%.0f.bad.example' 100)
+  start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
+  wait_until 60 sh -c "[ \"\$(grep -c status=sent '$BATS_TEST_TMPDIR/servers/usmtp.log')\" -eq 100 ]"
+  output=$(server_log usmtp)
+  says_not 'DEFERRED|deferred'
+  assert_equal "$(waiting)" 1
+}
