@@ -321,3 +321,55 @@ P
   says_not 'DEFERRED|deferred'
   assert_equal "$(waiting)" 1
 }
+
+@test "usmtp route explains the choice, and sends nothing" {
+  zones
+  zone good.example <<<$'@ MX 10 mx\nmx A 127.0.0.2'
+  sign_zone good.example
+  start_dns
+  dns_site "DOMAIN(*) PORT($PORT)" "DOMAIN(relayed.example) FROM(*.corp.example) HOST(relay.far.example:$PORT,nowhere.far.example) RATE(30/M) RETRYINT(90S)"
+  sink 2
+  run usmtp route a@far.example
+  assert_success
+  assert_line "to           a@far.example"
+  assert_line --regexp "^statement    ROUTE at line $(grep -n '^ROUTE' "$MEMBER" | head -1 | cut -d: -f1) of $MEMBER"
+  assert_line "destination  far.example:$PORT"
+  assert_line 'limits       20 connections, 100 mails in each'
+  assert_line 'retries      after 1H, at most 4H apart, given up after 5D'
+  assert_equal "$(grep -E '^(host|address)' <<<"$output")" "host         mx1.far.example, preference 10
+address      127.0.0.9 port $PORT
+host         mx2.far.example, preference 20
+address      127.0.0.2 port $PORT
+host         mx3.far.example, preference 30
+address      127.0.0.3 port $PORT"
+  run usmtp route a@good.example
+  assert_line 'host         mx.good.example, preference 10, secure'
+  run usmtp route a@relayed.example x@d.corp.example
+  assert_success
+  assert_line 'from         <x@d.corp.example>'
+  assert_line --partial 'RATE=30/60'
+  assert_line 'limits       20 connections, 100 mails in each, 30 mails in 1M'
+  assert_line 'retries      after 90S, at most 4H apart, given up after 5D'
+  assert_line 'host         relay.far.example, preference 0'
+  run usmtp route a@relayed.example
+  assert_failure 68
+  assert_line --partial 'none, mail is given up: 5.1.2'
+  run usmtp route a@old.far.example
+  assert_line 'host         oldhost.far.example (mx2.far.example), preference 10'
+  run usmtp route 'a@[IPv6:::1]'
+  assert_success
+  assert_line "address      ::1 port $PORT"
+  run usmtp route nobody
+  assert_failure 65
+  run usmtp route
+  assert_failure 64
+  run usmtp rout a@far.example
+  assert_failure 64
+  stop_server unbound
+  run usmtp route a@far.example
+  assert_failure 75
+  assert_line --partial 'none now, mail waits: far.example: the name service'
+  stop_server sink2
+  run server_log sink2
+  assert_line 'connections 0'
+}

@@ -38,7 +38,8 @@ static unsigned fit(const struct site_route *r, const struct address *from, stru
 {
     unsigned recipient = fit_domain(span_of(r->domain), domain), sender = 0;
 
-    if (recipient == 0 || (r->from != NULL && (sender = fit_sender(r->from, from)) == 0))
+    if (recipient == 0 ||
+        (r->from != NULL && (from == NULL || (sender = fit_sender(r->from, from)) == 0)))
         return 0;
     return recipient << 16 | sender;
 }

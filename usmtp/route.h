@@ -35,7 +35,8 @@ struct route {
     size_t line; /* of the ROUTE statement in the member; 0: none fits */
 };
 
-/* The route of a mail. False: the recipient has no domain. */
+/* The route of a mail. from NULL: of a sender that no FROM speaks of. False: the recipient has no
+ * domain. */
 bool route_find(const struct site *site, const struct address *from, const struct address *to,
                 struct route *out);
 /* The first host, for messages and notices. */

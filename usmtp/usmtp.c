@@ -18,6 +18,7 @@
 #include "lib/unit.h"
 #include "lib/wake.h"
 #include "usmtp/deliver.h"
+#include "usmtp/explain.h"
 
 struct usmtp {
     struct program program;
@@ -252,15 +253,37 @@ static int work(struct usmtp *u)
     return status;
 }
 
+/* What it does beside sending: the first word after the options. */
+static const struct command {
+    const char *name;
+    int (*run)(const struct program *p, int words, char **word);
+} commands[] = {
+    {"route", explain_route},
+};
+
+static int run_command(const struct program *p, int words, char **word)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(commands[i].name, word[0]) == 0)
+            return program_jail(p) ? commands[i].run(p, words - 1, word + 1) : EX_OSERR;
+    fprintf(stderr, "%s: %s is no command: try %s --help\n", p->name, word[0], p->name);
+    return EX_USAGE;
+}
+
 int usmtp_main(int argc, char **argv)
 {
-    struct usmtp u = {
-        .program = {.name = "usmtp", .synopsis = "", .service = "USMTP", .leases = true},
-        .notify = -1,
-        .fifo = -1};
+    struct usmtp u = {.program = {.name = "usmtp",
+                                  .synopsis = "[route ADDRESS [FROM]]",
+                                  .service = "USMTP",
+                                  .leases = true,
+                                  .operands = true},
+                      .notify = -1,
+                      .fifo = -1};
 
     int status = program_start(&u.program, argc, argv, true);
-    if (status < 0) {
+    if (status < 0 && u.program.first < argc) {
+        status = run_command(&u.program, argc - u.program.first, argv + u.program.first);
+    } else if (status < 0) {
         status = EX_CANTCREAT;
         if (program_become_user(&u.program) &&
             program_spool(&u.program, &u.spool, SPOOL_ALL_QUEUES)) {
