@@ -721,6 +721,18 @@ uint64_t site_longest_ceiling(const struct site *site)
     return longest;
 }
 
+uint64_t site_shortest_interval(const struct site *site)
+{
+    uint64_t shortest = site->retryint;
+
+    for (size_t i = 0; i < site->routes; i++) {
+        struct site_schedule s = site_schedule(site, &site->route[i]);
+        if (s.interval < shortest)
+            shortest = s.interval;
+    }
+    return shortest;
+}
+
 bool site_owns(const struct site *site, struct span domain)
 {
     const char *const alone[] = {site->host, site->postoffice};

@@ -98,8 +98,9 @@ void site_free(struct site *site);
 bool site_owns(const struct site *site, struct span domain);
 /* The schedule of a route, NULL: of mail that no ROUTE speaks of. */
 struct site_schedule site_schedule(const struct site *site, const struct site_route *route);
-/* The longest delay before a retry on any route. */
+/* The longest delay before a retry on any route, and the shortest first one. */
 uint64_t site_longest_ceiling(const struct site *site);
+uint64_t site_shortest_interval(const struct site *site);
 /* The SERVICE statement of a program, by MODULE or else by NAME; NULL: it is not to run. */
 const struct site_service *site_service(const struct site *site, const char *program);
 /* Calls `each` for every keyword there is: the manual's test and `--check` use it. */

@@ -373,3 +373,109 @@ address      127.0.0.3 port $PORT"
   run server_log sink2
   assert_line 'connections 0'
 }
+
+# relay_site ROUTE...: relays at literals; no name is asked for.
+relay_site() {
+  DNS_PORT=$(free_port)
+  dns_site "$@"
+}
+
+refusing_sink() {
+  start_server "sink$1" env "TOOL_ADDRESS=127.0.0.$1" "$(tool smtpsink)" -p "$PORT" --refuse-rcpt 'u=451'
+  wait_until 10 grep -qi "$(printf '%02X00007F:%04X' "$1" "$PORT")" /proc/net/tcp
+}
+
+# attempts DOMAIN N: runs --once until the log has N attempts for it.
+attempts() {
+  usmtp --once 2>>"$BATS_TEST_TMPDIR/log"
+  [ "$(grep -c "to=<u@$1>" "$BATS_TEST_TMPDIR/log")" -ge "$2" ]
+}
+
+given_up() {
+  usmtp --once 2>>"$BATS_TEST_TMPDIR/log"
+  grep -q "u@$1>.*dsn=4.4.7, status=bounced" "$BATS_TEST_TMPDIR/log"
+}
+
+@test "each route has its own retry schedule and age" {
+  relay_site "DOMAIN(quick.example) HOST([127.0.0.2]) PORT($PORT) RETRYINT(1S) RETRYMAX(3S)" \
+    "DOMAIN(*) HOST([127.0.0.2]) PORT($PORT)"
+  refusing_sink 2
+  queue u@quick.example u@slow.example
+  wait_until 30 attempts quick.example 3
+  output=$(cat "$BATS_TEST_TMPDIR/log")
+  assert_equal "$(grep -c 'to=<u@slow.example>' <<<"$output")" 1
+  wait_until 30 given_up quick.example
+  assert_equal "$(waiting)" 1
+}
+
+@test "a changed schedule holds for mail that waits already: after a restart, and after SIGHUP" {
+  relay_site "DOMAIN(*) HOST([127.0.0.2]) PORT($PORT)" "DOMAIN(down.example) HOST([127.0.0.3]) PORT($PORT)"
+  refusing_sink 2
+  queue u@a.example u@down.example
+  run usmtp --once
+  says 'u@a.example>.*status=deferred'
+  says 'DESTINATION \[127.0.0.3\].*DEFERRED FOR [23][0-9]{3} SECONDS'
+  run usmtp --once
+  says_not 'status=|DEFERRED'
+  sed -i 's/RETRYINT(1H)/RETRYINT(20M)/' "$MEMBER"
+  run usmtp --once
+  says 'u@a.example>.*status=deferred'
+  says 'DESTINATION \[127.0.0.3\].*DEFERRED FOR [0-9]+ SECONDS'
+  run usmtp --once
+  says_not 'status=|DEFERRED'
+  start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
+  wait_until 10 grep -q READY "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  sed -i "s/DOMAIN(\*) HOST(\[127.0.0.2\]) PORT($PORT)/& RETRYINT(2M) RETRYCEIL(5M)/" "$MEMBER"
+  kill -HUP "$(server_pid usmtp)"
+  wait_until 10 grep -q 'u@a.example>.*status=deferred' "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  output=$(server_log usmtp)
+  says_not 'DEFERRED'
+}
+
+@test "SIGHUP brings other name servers and a new HOSTS" {
+  zones
+  start_dns
+  dns_site
+  sed -i "s/RETRYINT(1H)/RETRYINT(1S) RETRYCEIL(1S)/; s/PORT($DNS_PORT)/PORT(1)/; s/TIMEOUT(10S)/TIMEOUT(1S)/" "$MEMBER"
+  sink 2
+  start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
+  wait_until 10 grep -q READY "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  queue a@implicit.far.example b@newhost.example
+  wait_until 20 grep -q 'implicit.far.example:.*DEFERRED' "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  sed -i "s/PORT(1)/PORT($DNS_PORT)/" "$MEMBER"
+  echo '127.0.0.2 newhost.example' >"$SITE/hosts"
+  kill -HUP "$(server_pid usmtp)"
+  wait_until 20 grep -q 'a@implicit.far.example>.*status=sent' "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  wait_until 20 grep -q 'b@newhost.example>.*status=sent' "$BATS_TEST_TMPDIR/servers/usmtp.log"
+}
+
+@test "RATE slows down and defers nothing: never faster, and nobody else waits" {
+  relay_site "DOMAIN(slow.example) HOST([127.0.0.2]) PORT($PORT) RATE(2/S)" \
+    "DOMAIN(hour.example) HOST([127.0.0.2]) PORT($PORT) RATE(1/H)" "DOMAIN(*) HOST([127.0.0.2]) PORT($PORT)"
+  sink 2
+  queue {a,b,c,d}@slow.example
+  start=$(now_ms)
+  run usmtp --once
+  [ $(($(now_ms) - start)) -ge 1500 ] # three gaps of half a second, however slow the machine
+  assert_equal "$(grep -c 'status=sent' <<<"$output")" 4
+  queue {a,b}@hour.example {a,b,c,d,e,f}@free.example
+  start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
+  wait_until 30 sh -c "[ \"\$(grep -c status=sent '$BATS_TEST_TMPDIR/servers/usmtp.log')\" -eq 7 ]"
+  stop_server usmtp
+  output=$(server_log usmtp)
+  says_not 'deferred|DEFERRED'
+  assert_equal "$(grep -c 'free.example.*status=sent' <<<"$output")" 6
+  assert_equal "$(waiting)" 1
+}
+
+@test "CONNECTIONS and CONNMSGS of a route bound its connections" {
+  relay_site "DOMAIN(*) HOST([127.0.0.2]) PORT($PORT) CONNECTIONS(1) CONNMSGS(5)"
+  sink 2
+  # shellcheck disable=SC2046
+  queue $(seq -f 'u%.0f@a.example' 20)
+  run usmtp --once
+  assert_equal "$(grep -c 'status=sent' <<<"$output")" 20
+  stop_server sink2
+  run server_log sink2
+  assert_line 'connections 4'
+}

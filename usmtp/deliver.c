@@ -41,6 +41,35 @@ void deliver_in_doubt(struct deliver *d)
     loop_stop(d->loop);
 }
 
+/* Does something that failed `tries` times wait for longer than its schedule can have said? Then
+ * the schedule was changed, and it is tried at once. */
+static bool outwaits(const struct deliver *d, int64_t due, uint32_t tries,
+                     const struct site_schedule *s)
+{
+    return due - deliver_now(d) >
+           (int64_t)retry_longest(tries > 0 ? tries - 1 : 0, s->interval, s->ceiling);
+}
+
+static void hasten(struct deliver *d, struct destination *t)
+{
+    if (t->recheck && outwaits(d, t->due, t->tries, &t->route.schedule))
+        t->due = deliver_now(d);
+    t->recheck = false;
+}
+
+/* A mail that was kept and is not due yet, only looked at again: true when it goes on waiting. One
+ * that was never tried itself but waits for its host does so in the host's line. */
+static bool wait_on(struct deliver *d, uint32_t i, const struct site_schedule *s)
+{
+    const struct entry *e = &d->queue.entry[i];
+    int64_t left = e->due - deliver_now(d);
+
+    if (left <= 0 || (e->tries > 0 ? outwaits(d, e->due, e->tries, s) : left > TROUBLE_DELAY))
+        return false;
+    queue_keep(&d->queue, i, e->due);
+    return true;
+}
+
 static void route_one(struct deliver *d, uint32_t i)
 {
     struct site_schedule schedule = site_schedule(d->program->site, NULL);
@@ -62,6 +91,9 @@ static void route_one(struct deliver *d, uint32_t i)
     } else if ((t = destination_get(d, &route)) == NULL) {
         fate_keep(d, i, TROUBLE_DELAY);
     } else {
+        hasten(d, t);
+        if (wait_on(d, i, &route.schedule))
+            return;
         queue_append(&d->queue, &t->ready, i, ENTRY_READY);
         struct entry *e = &d->queue.entry[i];
         if (t->due > deliver_now(d) && e->line == UINT64_MAX) {
@@ -69,6 +101,23 @@ static void route_one(struct deliver *d, uint32_t i)
             restore_note_kept(d, i, m.to.text, "4.4.1", t->why);
         }
     }
+}
+
+/* Questions under way are answered by the servers they were put to; new ones wait for them. */
+static void renew_resolver(struct deliver *d)
+{
+    const char *why;
+
+    if (!d->new_servers || !destination_none_asks(d))
+        return;
+    struct resolver *r = resolver_new(d->loop, d->program, &why);
+    if (r == NULL) {
+        MSG(&d->program->log, T01SM001I, "DNS", why, "THE OLD SERVERS ARE ASKED");
+    } else {
+        resolver_free(d->resolver);
+        d->resolver = r;
+    }
+    d->new_servers = false;
 }
 
 /* Nothing is sent that a power cut could still take back: its writer would send it again. */
@@ -123,6 +172,7 @@ static void on_pump(void *arg)
 {
     struct deliver *d = arg;
 
+    renew_resolver(d);
     if (!d->stopping)
         route_fresh(d);
     destination_serve(d);
@@ -216,6 +266,12 @@ void deliver_created(struct deliver *d, const char *name)
     deliver_soon(d);
 }
 
+/* Kept by an earlier run for longer than the shortest delay of now. */
+static bool may_be_sooner(const struct deliver *d, const struct entry *e)
+{
+    return e->due > deliver_now(d) + (int64_t)site_shortest_interval(d->program->site);
+}
+
 void deliver_scanned(struct deliver *d)
 {
     for (uint32_t i = 0; i < d->queue.entries; i++) {
@@ -226,8 +282,22 @@ void deliver_scanned(struct deliver *d)
             continue;
         }
         restore_bound(d, i);
-        queue_keep(&d->queue, i, d->queue.entry[i].due);
+        if (may_be_sooner(d, &d->queue.entry[i]))
+            queue_append(&d->queue, &d->fresh, i, ENTRY_FRESH);
+        else
+            queue_keep(&d->queue, i, d->queue.entry[i].due);
     }
+    deliver_soon(d);
+}
+
+void deliver_reload(struct deliver *d)
+{
+    uint32_t i;
+
+    d->new_servers = true;
+    while ((i = queue_due(&d->queue, INT64_MAX)) != ENTRY_NONE)
+        queue_append(&d->queue, &d->fresh, i, ENTRY_FRESH);
+    destination_reroute(d);
     deliver_soon(d);
 }
 

@@ -37,8 +37,9 @@ struct deliver {
     struct chain undeleted;               /* sent, but the data set could not be removed */
     size_t removed;                       /* since the last sync */
     int64_t service_base, steady_base_ms; /* the service clock: checkpoint.h */
-    bool unsynced; /* names were seen that a power cut could still take back */
-    bool rescan;   /* a name could not be taken up: look at all of mail/ again */
+    bool unsynced;    /* names were seen that a power cut could still take back */
+    bool new_servers; /* the configuration was read again: a new resolver is due */
+    bool rescan;      /* a name could not be taken up: look at all of mail/ again */
     bool stopping, in_doubt;
 };
 
@@ -59,6 +60,9 @@ void deliver_created(struct deliver *d, const char *name);
 void deliver_scanned(struct deliver *d);
 /* Looks at once (from the loop) at what is due. */
 void deliver_soon(struct deliver *d);
+/* The configuration was read again: what waits is routed anew, on the new schedule if that is
+ * sooner, and the name servers are those that are configured now. */
+void deliver_reload(struct deliver *d);
 /* Nothing is being sent, and nothing is due. */
 bool deliver_idle(const struct deliver *d);
 /* Takes no more mail; what is on its way may still end. */

@@ -45,6 +45,7 @@ static struct destination *new_destination(struct deliver *d, const struct route
     t->route = *route;
     t->ready = CHAIN_EMPTY;
     t->allowed = SIZE_MAX;
+    t->recheck = true;
     return t;
 }
 
@@ -290,7 +291,7 @@ static void start_query(struct destination *t)
     struct deliver *d = t->deliver;
     struct verdict v;
 
-    if (d->destinations.queries >= QUERIES_MAX)
+    if (d->destinations.queries >= QUERIES_MAX || d->new_servers)
         return; /* on_resolved() of another one brings us back */
     t->query =
         resolve_start(d->resolver, t->route.hop, t->route.hops, !t->route.own, on_resolved, t);
@@ -352,6 +353,18 @@ void destination_serve(struct deliver *d)
     for (uint32_t i = all->count; i > 0; i--)
         if (forgettable(all->row[i - 1]))
             forget(d, i - 1);
+}
+
+void destination_reroute(struct deliver *d)
+{
+    for (uint32_t i = 0; i < d->destinations.count; i++) {
+        struct destination *t = d->destinations.row[i];
+        t->recheck = true;
+        for (uint32_t e; (e = queue_take(&d->queue, &t->ready)) != ENTRY_NONE;) {
+            d->queue.entry[e].due = 0;
+            queue_append(&d->queue, &d->fresh, e, ENTRY_FRESH);
+        }
+    }
 }
 
 int64_t destination_next_due(const struct deliver *d)

@@ -16,6 +16,7 @@ struct destination {
     struct chain ready;
     int64_t due; /* service seconds; put off until then */
     uint32_t tries;
+    bool recheck; /* the schedule may have changed since `due` was set */
     bool greeted; /* since it was last put off: more than one connection may be opened */
     char why[320];
     struct resolve_query *query;
@@ -46,6 +47,8 @@ struct destination *destination_get(struct deliver *d, const struct route *route
 /* Connections and questions for all that have mail to send; those that have nothing any more are
  * forgotten. */
 void destination_serve(struct deliver *d);
+/* All mail that waits for one goes back to be routed. */
+void destination_reroute(struct deliver *d);
 /* When the next of them may be tried again; INT64_MAX: none waits. */
 int64_t destination_next_due(const struct deliver *d);
 /* The same for those whose RATE makes them wait: milliseconds from now. */

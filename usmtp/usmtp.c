@@ -149,9 +149,9 @@ static void on_reload(void *arg)
 {
     struct usmtp *u = arg;
 
-    /* Connections go on; what waits is routed anew when it is due. */
+    /* Connections go on. */
     program_reload(&u->program);
-    deliver_soon(&u->deliver);
+    deliver_reload(&u->deliver);
 }
 
 static int watch_mail(const struct usmtp *u)
