@@ -322,6 +322,53 @@ P
   assert_equal "$(waiting)" 1
 }
 
+@test "TLSA: at the official name, else at the name; none where anything is not secure; LATER where it is bogus" {
+  zones
+  zone dane.example <<Z
+@ MX 10 mx
+@ MX 20 alias
+@ MX 30 bare
+@ MX 40 unsigned.far.example.
+mx A 127.0.0.2
+_$PORT._tcp.mx TLSA 3 1 1 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
+_$PORT._tcp.mx TLSA 2 0 2 $(printf '%0128d' 7)
+alias CNAME real
+real A 127.0.0.3
+_$PORT._tcp.alias TLSA 3 1 1 $(printf '%064d' 1)
+bare A 127.0.0.4
+_26._tcp.bare TLSA 3 1 1 $(printf '%064d' 1)
+Z
+  zone bogus.example <<Z
+@ MX 10 mx
+mx A 127.0.0.2
+_$PORT._tcp.mx TLSA 3 1 1 $(printf '%064d' 1)
+Z
+  echo 'unsigned A 127.0.0.5' >>"$BATS_TEST_TMPDIR/zones/far.example"
+  echo "_$PORT._tcp.unsigned TLSA 3 1 1 $(printf '%064d' 1)" >>"$BATS_TEST_TMPDIR/zones/far.example"
+  sign_zone dane.example
+  sign_zone bogus.example
+  sed -i "s/\(_$PORT._tcp.mx.*TLSA.*\)1 *\$/\12/" "$BATS_TEST_TMPDIR/zones/bogus.example"
+  start_dns
+  dns_site
+  run usmtp route a@dane.example
+  assert_success
+  assert_output --partial "host         mx.dane.example, preference 10, secure
+address      127.0.0.2 port $PORT
+tlsa         mx.dane.example: "
+  assert_line 'tlsa         mx.dane.example: 3 1 1 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'
+  assert_line --regexp 'tlsa         mx.dane.example: 2 0 2 0{64}\.\.\.'
+  assert_output --partial "host         alias.dane.example (real.dane.example), preference 20, secure
+address      127.0.0.3 port $PORT
+tlsa         alias.dane.example: 3 1 1 0"
+  assert_output --partial "host         bare.dane.example, preference 30, secure
+address      127.0.0.4 port $PORT
+host         unsigned.far.example, preference 40
+address      127.0.0.5 port $PORT"
+  assert_equal "$(grep -c ^tlsa <<<"$output")" 3
+  run usmtp route a@bogus.example
+  assert_line --partial 'tlsa         not known: the answer of the name service is not authentic'
+}
+
 @test "usmtp route explains the choice, and sends nothing" {
   zones
   zone good.example <<<$'@ MX 10 mx\nmx A 127.0.0.2'

@@ -14,6 +14,9 @@ struct explain {
     const struct program *program;
     struct loop *loop;
     struct route route;
+    struct resolver *resolver;
+    struct resolve_result *found; /* owned */
+    size_t host;                  /* the one whose TLSA records are asked for */
     int status;
 };
 
@@ -82,12 +85,52 @@ static void print_host(const struct resolve_host *h, const union resolve_address
     }
 }
 
+static void print_tlsa(const struct resolve_tlsa *t)
+{
+    for (size_t i = 0; i < t->records; i++) {
+        const struct resolve_tlsa_record *r = &t->record[i];
+        printf("tlsa         %s: %u %u %u ", t->base, r->usage, r->selector, r->matching);
+        for (size_t k = 0; k < r->length && k < 32; k++)
+            printf("%02x", r->data[k]);
+        printf(r->length > 32 ? "...\n" : "\n");
+    }
+    if (t->kind == RESOLVE_LATER)
+        printf("tlsa         not known: %s\n", t->why);
+}
+
+static void next_host(struct explain *x);
+
+static void on_tlsa(void *arg, const struct resolve_tlsa *t)
+{
+    struct explain *x = arg;
+
+    print_tlsa(t);
+    x->host++;
+    next_host(x);
+}
+
+/* The hosts one after the other, each with its records. */
+static void next_host(struct explain *x)
+{
+    const struct resolve_result *r = x->found;
+
+    for (; x->host < r->hosts; x->host++) {
+        const struct resolve_host *h = &r->host[x->host];
+        const union resolve_address *a = &r->address[h->first];
+        print_host(h, r->address);
+        unsigned short port =
+            ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
+        if (h->secure && resolve_tlsa(x->resolver, h, port, on_tlsa, x) != NULL)
+            return;
+    }
+    loop_stop(x->loop);
+}
+
 static void on_resolved(void *arg, struct resolve_result *r)
 {
     struct explain *x = arg;
 
-    for (size_t i = 0; i < r->hosts; i++)
-        print_host(&r->host[i], r->address);
+    x->found = r;
     if (r->kind == RESOLVE_FOUND) {
         x->status = EX_OK;
     } else if (r->kind == RESOLVE_LATER || x->route.relay) {
@@ -97,23 +140,22 @@ static void on_resolved(void *arg, struct resolve_result *r)
         printf("hosts        none, mail is given up: %s %s\n", r->status, r->why);
         x->status = EX_NOHOST;
     }
-    resolve_free(r);
-    loop_stop(x->loop);
+    next_host(x);
 }
 
 static int find_hosts(struct explain *x)
 {
     const char *why = "memory is short";
-    struct resolver *resolver;
-
     x->status = EX_OSERR;
     x->loop = loop_new();
-    resolver = x->loop == NULL ? NULL : resolver_new(x->loop, x->program, &why);
-    if (resolver == NULL)
+    x->resolver = x->loop == NULL ? NULL : resolver_new(x->loop, x->program, &why);
+    if (x->resolver == NULL)
         fprintf(stderr, "%s: %s\n", x->program->name, why);
-    else if (resolve_start(resolver, x->route.hop, x->route.hops, !x->route.own, on_resolved, x))
+    else if (resolve_start(x->resolver, x->route.hop, x->route.hops, !x->route.own, on_resolved,
+                           x) != NULL)
         loop_run(x->loop);
-    resolver_free(resolver);
+    resolve_free(x->found);
+    resolver_free(x->resolver);
     loop_free(x->loop);
     return x->status;
 }

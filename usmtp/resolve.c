@@ -71,6 +71,9 @@ struct resolve_query {
     struct question question[QUESTIONS_MAX];
     size_t questions, open;
     int64_t ttl;
+    char tlsa_base[MX_NAME_MAX + 1]; /* asked for now; hop[0].ascii: asked for next */
+    unsigned short tlsa_port;
+    enum resolve_kind tlsa_none;  /* where there was nothing to ask, or no answer */
     char failed[MX_NAME_MAX + 1]; /* the first name that failed */
     const char *failure;
 };
@@ -351,26 +354,23 @@ static void fill(struct resolve_query *q, struct resolve_result *r)
         snprintf(r->why, sizeof(r->why), "%s", kinds[r->kind].text);
 }
 
+/* t->base may point into the query. */
 static void finish_tlsa(struct resolve_query *q, const struct resolve_tlsa *t)
 {
-    resolve_tlsa_fn *fn = q->tlsa_fn;
-    void *arg = q->arg;
-
+    q->tlsa_fn(q->arg, t);
     free_query(q);
-    fn(arg, t);
 }
 
 static void finish(struct resolve_query *q)
 {
-    static const struct resolve_tlsa silent = {.kind = RESOLVE_LATER,
-                                               .why = "the name service did not answer"};
+    struct resolve_tlsa none = {.kind = q->tlsa_none, .why = q->failure};
     struct resolve_result *r;
     resolve_fn *fn = q->fn;
     void *arg = q->arg;
 
     give_up_questions(q);
     if (q->tlsa_fn != NULL) {
-        finish_tlsa(q, &silent);
+        finish_tlsa(q, &none);
         return;
     }
     r = calloc(1, sizeof(*r));
@@ -430,6 +430,14 @@ static bool ask(struct resolve_query *q, const char *name, int type, size_t inde
     q->questions++;
     q->open++;
     return true;
+}
+
+static bool ask_tlsa(struct resolve_query *q)
+{
+    char name[MX_NAME_MAX + 16];
+
+    snprintf(name, sizeof(name), "_%u._tcp.%s", q->tlsa_port, q->tlsa_base);
+    return ask(q, name, TYPE_TLSA, 0);
 }
 
 static struct candidate *add_candidate(struct resolve_query *q, size_t hop, const char *name,
@@ -561,26 +569,43 @@ static void take_addresses(struct resolve_query *q, size_t index, const struct u
         shorten(q);
 }
 
+static void add_tlsa(struct resolve_tlsa *t, const struct ub_result *a)
+{
+    size_t octets = 0;
+
+    for (int i = 0; a->data[i] != NULL && t->records < RESOLVE_TLSA; i++) {
+        const unsigned char *rdata = (const void *)a->data[i];
+        if (a->len[i] < 4 || (octets += (size_t)a->len[i]) > RESOLVE_TLSA_OCTETS)
+            continue;
+        t->record[t->records++] = (struct resolve_tlsa_record){rdata[0], rdata[1], rdata[2],
+                                                               rdata + 3, (size_t)a->len[i] - 3};
+    }
+}
+
+/* The records at one name, and when there are none, at the other. */
 static void take_tlsa(struct resolve_query *q, int error, const struct ub_result *a)
 {
     struct resolve_tlsa t = {.kind = RESOLVE_NO_NAME, .why = "there are no TLSA records"};
     const char *why = error != 0 || a == NULL ? "the name service failed" : fault(a);
-    size_t octets = 0;
 
     if (why != NULL) {
         t.kind = RESOLVE_LATER;
         t.why = why;
     } else if (!a->secure) {
         t.why = "the domain is not signed (DNSSEC)";
+    } else if (a->havedata) {
+        add_tlsa(&t, a);
     }
-    for (int i = 0; why == NULL && a->secure && a->havedata && a->data[i] != NULL; i++) {
-        const unsigned char *rdata = (const void *)a->data[i];
-        if (a->len[i] < 4 || t.records == RESOLVE_TLSA ||
-            (octets += (size_t)a->len[i]) > RESOLVE_TLSA_OCTETS)
-            continue;
+    if (t.records > 0) {
         t.kind = RESOLVE_FOUND;
-        t.record[t.records++] = (struct resolve_tlsa_record){rdata[0], rdata[1], rdata[2],
-                                                             rdata + 3, (size_t)a->len[i] - 3};
+        t.base = q->tlsa_base;
+    } else if (t.kind == RESOLVE_NO_NAME && q->hop[0].ascii[0] != '\0') {
+        memcpy(q->tlsa_base, q->hop[0].ascii, sizeof(q->tlsa_base));
+        q->hop[0].ascii[0] = '\0';
+        if (ask_tlsa(q))
+            return;
+        t.kind = RESOLVE_LATER;
+        t.why = "it cannot be asked for";
     }
     finish_tlsa(q, &t);
 }
@@ -711,17 +736,21 @@ struct resolve_query *resolve_start(struct resolver *r, const struct route_hop *
     return q;
 }
 
-struct resolve_query *resolve_tlsa(struct resolver *r, const char *host, unsigned short port,
-                                   resolve_tlsa_fn *fn, void *arg)
+struct resolve_query *resolve_tlsa(struct resolver *r, const struct resolve_host *host,
+                                   unsigned short port, resolve_tlsa_fn *fn, void *arg)
 {
     struct resolve_query *q = new_query(r, arg);
-    char name[MX_NAME_MAX + 16];
 
     if (q == NULL)
         return NULL;
     q->tlsa_fn = fn;
-    snprintf(name, sizeof(name), "_%u._tcp.%.253s", port, host);
-    (void)ask(q, name, TYPE_TLSA, 0); /* a name too long for it: LATER, from the timer */
+    q->tlsa_port = port;
+    q->tlsa_none = host->secure ? RESOLVE_LATER : RESOLVE_NO_NAME;
+    snprintf(q->tlsa_base, sizeof(q->tlsa_base), "%s", host->official);
+    if (strcmp(host->name, host->official) != 0)
+        snprintf(q->hop[0].ascii, sizeof(q->hop[0].ascii), "%.253s", host->name);
+    if (!host->secure || !ask_tlsa(q))
+        q->failure = host->secure ? "it cannot be asked for" : "the host is not secure (DNSSEC)";
     start_timer(q);
     return q;
 }

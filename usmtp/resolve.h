@@ -4,12 +4,11 @@
  *   resolve_start()  the hops of a route -> hosts in the order they are tried, with addresses
  *   resolve_tlsa()   one of these hosts  -> its TLSA records (DANE, RFC 7672)
  *
- * How TLS uses it: a connection talks to one resolve_host at a time. With TLS(DANE), and only if
- * its `secure` is true (MX and addresses were validated), ask resolve_tlsa(host->official, port),
- * and, when that finds none and `name` differs from `official`, resolve_tlsa(host->name, port).
- * FOUND: the records are secure, use them (OpenSSL: SSL_dane_tlsa_add), with the name that was
- * asked as the reference name. NONE: there are none that may be used: no DANE. LATER: nobody can
- * say, so this host must not be used now. `name` is also the name for SNI and for VERIFY.
+ * How TLS uses it: a connection talks to one resolve_host at a time; its `name` is the one for SNI
+ * and VERIFY. With TLS(DANE) ask resolve_tlsa() for it before the handshake. FOUND: the records are
+ * secure, so TLS is a must, with these records (OpenSSL: SSL_dane_enable(base),
+ * SSL_dane_tlsa_add()). NO_NAME: there are none that may be used, as for every host that is not
+ * `secure`: no DANE. LATER: nobody can say, so this host must not be used now (RFC 7672 2.1).
  *
  * Trusts nothing: names, lengths and numbers of records are checked and bounded (mx.h), and so is
  * the time. What fails on the way to an answer is LATER, never a verdict on the mail; permanent is
@@ -66,6 +65,7 @@ struct resolve_result {
 struct resolve_tlsa {
     enum resolve_kind kind; /* FOUND, NO_NAME (none that may be used) or LATER */
     const char *why;
+    const char *base; /* FOUND: the name they were found at, the reference name */
     struct resolve_tlsa_record {
         unsigned char usage, selector, matching;
         const unsigned char *data;
@@ -91,8 +91,10 @@ void resolver_free(struct resolver *r);
  */
 struct resolve_query *resolve_start(struct resolver *r, const struct route_hop *hop, size_t hops,
                                     bool skip_self, resolve_fn *fn, void *arg);
-struct resolve_query *resolve_tlsa(struct resolver *r, const char *host, unsigned short port,
-                                   resolve_tlsa_fn *fn, void *arg);
+/* The TLSA records of a host for a port: at its official name, else at its name (RFC 7672 2.2.2).
+ * Calls fn as above. */
+struct resolve_query *resolve_tlsa(struct resolver *r, const struct resolve_host *host,
+                                   unsigned short port, resolve_tlsa_fn *fn, void *arg);
 /* The answer is no longer wanted: fn is not called, and the query is gone. */
 void resolve_cancel(struct resolve_query *q);
 void resolve_free(struct resolve_result *r);
