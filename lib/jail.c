@@ -22,7 +22,13 @@ enum need {
     NEED_CONNECT = 1, /* TCP out, and the name service */
     NEED_LISTEN = 2,  /* TCP in */
     NEED_THREADS = 4,
-    NEED_WORKERS = 8 /* children of its own program */
+    NEED_WORKERS = 8,  /* children of its own program */
+    NEED_USERS = 16,   /* these become other users */
+    NEED_INNER = 32,   /* a tighter jail is entered later */
+    NEED_READING = 64, /* reads files anywhere, as far as its user's rights go */
+    NEED_FILES = 128,  /* writes them, too */
+    NEED_COPY = 256,   /* writes one file, and nothing that the others do */
+    NEED_BASE = 512    /* what all others do */
 };
 
 static const struct row {
@@ -33,6 +39,14 @@ static const struct row {
     {"usmtp", NEED_CONNECT | NEED_THREADS},
     {"ssmtp", NEED_LISTEN | NEED_THREADS | NEED_WORKERS},
     {"printer", NEED_THREADS}, /* the child that converts; fontconfig and pango make threads */
+    {"postoffice", NEED_WORKERS | NEED_USERS | NEED_INNER | NEED_FILES},
+    {"agent", NEED_COPY},     /* of the post office: writes one copy into one Maildir */
+    {"lookup", NEED_CONNECT}, /* of the post office: asks for one host's addresses */
+    {"submit", NEED_INNER | NEED_FILES},
+    {"submit-job", NEED_READING}, /* deck and log are open */
+    {"jes", NEED_READING},        /* its pager runs already */
+    {"sndmsg", NEED_FILES},
+    {"usertable", NEED_READING},
 };
 
 #define READ_DIR (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
@@ -58,6 +72,16 @@ enum { ABIS = sizeof(abis) / sizeof(abis[0]) };
  * to HOLD, which counts as making them there. */
 #define SPOOL_ACCESS                                                                               \
     ((abis[0].fs & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE) | LANDLOCK_ACCESS_FS_REFER | FS_TRUNCATE)
+
+/* Refused even where files may be written anywhere: nobody but the spool has use for them. */
+#define ODD_ACCESS                                                                                 \
+    (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK |   \
+     LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM)
+
+/* Below the one directory of jail_directory(): plain files come, are moved, and go. */
+#define DIRECTORY_ACCESS                                                                           \
+    (READ_DIR | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |                      \
+     LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REFER | FS_TRUNCATE)
 
 /* Names, zones, users, code pages, the resolver's files, the log. What is missing is passed over.
  */
@@ -113,19 +137,25 @@ static uint64_t fitting(int fd, uint64_t access, uint64_t handled)
     return access & handled;
 }
 
+static bool allow_below(int ruleset, int fd, uint64_t access, uint64_t handled)
+{
+    struct landlock_path_beneath_attr rule = {.parent_fd = fd,
+                                              .allowed_access = fitting(fd, access, handled)};
+
+    return rule.allowed_access == 0 ||
+           syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+}
+
 /* A path that does not exist needs no rule. */
 static bool allow(int ruleset, const char *path, uint64_t access, uint64_t handled)
 {
-    struct landlock_path_beneath_attr rule = {.parent_fd = open(path, O_PATH | O_CLOEXEC)};
+    int fd = open(path, O_PATH | O_CLOEXEC);
 
-    if (rule.parent_fd < 0)
+    if (fd < 0)
         return errno == ENOENT || errno == ENOTDIR || errno == EACCES;
-    rule.allowed_access = fitting(rule.parent_fd, access, handled);
-    long r = rule.allowed_access == 0
-                 ? 0
-                 : syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-    close(rule.parent_fd);
-    return r == 0;
+    bool good = allow_below(ruleset, fd, access, handled);
+    close(fd);
+    return good;
 }
 
 /* The folder of a file that is read again at SIGHUP. */
@@ -142,28 +172,43 @@ static bool allow_folder(int ruleset, const char *file, uint64_t handled)
     return allow(ruleset, slash == NULL ? "." : n == 0 ? "/" : folder, READ_DIR, handled);
 }
 
-static bool restrict_paths(int ruleset, const struct site *site, uint64_t handled)
+static bool allow_site(int ruleset, const struct site *site, uint64_t handled)
 {
-    bool good = allow(ruleset, site->spool, SPOOL_ACCESS, handled) &&
-                allow_folder(ruleset, site->member, handled) &&
-                allow_folder(ruleset, site->usertable, handled) &&
-                allow_folder(ruleset, site->dns.hosts, handled) &&
-                (site->dns.trust == NULL || allow_folder(ruleset, site->dns.trust, handled));
+    return allow(ruleset, site->spool, SPOOL_ACCESS, handled) &&
+           allow_folder(ruleset, site->member, handled) &&
+           allow_folder(ruleset, site->usertable, handled) &&
+           allow_folder(ruleset, site->dns.hosts, handled) &&
+           (site->dns.trust == NULL || allow_folder(ruleset, site->dns.trust, handled));
+}
 
+/* Where a row may go: one directory; or the spool and what is common; or everywhere, too. */
+static bool restrict_paths(int ruleset, const struct row *row, const struct site *site, int dir,
+                           uint64_t handled)
+{
+    if (dir >= 0)
+        return allow_below(ruleset, dir, DIRECTORY_ACCESS, handled);
+    bool good = site == NULL || allow_site(ruleset, site, handled);
+    if (good && row->needs & (NEED_READING | NEED_FILES))
+        good = allow(ruleset, "/", row->needs & NEED_FILES ? LANDLOCK_ACCESS_FS_REFER : READ_DIR,
+                     handled);
     for (size_t i = 0; good && i < sizeof(common) / sizeof(common[0]); i++)
         good = allow(ruleset, common[i].path, common[i].access, handled);
     return good;
 }
 
 /* The ABI that was entered; 0: this kernel has none; -1 with errno. */
-static int enter_landlock(const struct row *row, const struct site *site)
+static int enter_landlock(const struct row *row, const struct site *site, int dir)
 {
     struct ruleset attributes = {0};
     int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
     if (abi < 0)
         return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -1;
+    if (abi < 2 && row->needs & NEED_FILES)
+        return 0; /* the first one lets nobody move a file to another folder */
     attributes.fs = handled_fs(abi);
+    if (row->needs & NEED_FILES)
+        attributes.fs &= ODD_ACCESS | LANDLOCK_ACCESS_FS_REFER;
     attributes.net = handled_net(abi);
     /* Ports are not known here, only whether there is any business with them. */
     if (row->needs & NEED_CONNECT)
@@ -174,8 +219,8 @@ static int enter_landlock(const struct row *row, const struct site *site)
                           abi < 4 ? sizeof(attributes.fs) : sizeof(attributes), 0);
     if (fd < 0)
         return -1;
-    bool good =
-        restrict_paths(fd, site, attributes.fs) && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
+    bool good = restrict_paths(fd, row, site, dir, attributes.fs) &&
+                syscall(SYS_landlock_restrict_self, fd, 0) == 0;
     int saved = errno;
     close(fd);
     errno = saved;
@@ -224,6 +269,7 @@ static const int base_calls[] = {
     SCMP_SYS(fallocate),
     SCMP_SYS(fchmod),
     SCMP_SYS(fchown),
+    SCMP_SYS(utimensat),
     SCMP_SYS(fsync),
     SCMP_SYS(fdatasync),
     SCMP_SYS(syncfs),
@@ -253,6 +299,8 @@ static const int base_calls[] = {
     SCMP_SYS(rt_sigaction),
     SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigtimedwait),
+    SCMP_SYS(signalfd4),
     SCMP_SYS(sigaltstack),
     SCMP_SYS(restart_syscall),
     SCMP_SYS(epoll_create1),
@@ -310,14 +358,33 @@ static const int base_calls[] = {
     SCMP_SYS(getpeername),
     SCMP_SYS(shutdown),
     SCMP_SYS(socketpair),
+    SCMP_SYS(wait4),
 };
 
+static const int copy_calls[] = {
+    SCMP_SYS(openat),          SCMP_SYS(close),           SCMP_SYS(pread64),
+    SCMP_SYS(write),           SCMP_SYS(fstat),           SCMP_SYS(newfstatat),
+    SCMP_SYS(faccessat),       SCMP_SYS(faccessat2),      SCMP_SYS(getdents64),
+    SCMP_SYS(unlinkat),        SCMP_SYS(renameat2),       SCMP_SYS(linkat),
+    SCMP_SYS(fsync),           SCMP_SYS(fdatasync),       SCMP_SYS(getrandom),
+    SCMP_SYS(fcntl),           SCMP_SYS(lseek),           SCMP_SYS(mmap),
+    SCMP_SYS(munmap),          SCMP_SYS(mremap),          SCMP_SYS(brk),
+    SCMP_SYS(futex),           SCMP_SYS(getpid),          SCMP_SYS(gettid),
+    SCMP_SYS(rt_sigaction),    SCMP_SYS(rt_sigreturn),    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(tgkill),          SCMP_SYS(restart_syscall), SCMP_SYS(exit_group),
+    SCMP_SYS(sync_file_range), SCMP_SYS(prlimit64),
+};
 static const int listen_calls[] = {SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
                                    SCMP_SYS(accept4)};
 static const int connect_calls[] = {SCMP_SYS(bind)}; /* the name service binds random ports (UDP) */
 static const int thread_calls[] = {SCMP_SYS(clone), SCMP_SYS(clone3)};
-static const int worker_calls[] = {SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(wait4),
-                                   SCMP_SYS(kill)};
+static const int worker_calls[] = {SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(kill), SCMP_SYS(alarm),
+                                   SCMP_SYS(setitimer)};
+static const int user_calls[] = {SCMP_SYS(setresuid), SCMP_SYS(setresgid), SCMP_SYS(setgroups),
+                                 SCMP_SYS(capget), SCMP_SYS(capset)};
+static const int inner_calls[] = {SCMP_SYS(prctl), SCMP_SYS(seccomp),
+                                  SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule),
+                                  SCMP_SYS(landlock_restrict_self)};
 
 static const struct {
     unsigned needs; /* any of them */
@@ -328,11 +395,14 @@ static const struct {
     {                                                                                              \
         needs, list, sizeof(list) / sizeof((list)[0])                                              \
     }
-    GROUP(~0U, base_calls),
+    GROUP(NEED_BASE, base_calls),
+    GROUP(NEED_COPY, copy_calls),
     GROUP(NEED_LISTEN, listen_calls),
     GROUP(NEED_CONNECT, connect_calls),
     GROUP(NEED_THREADS | NEED_WORKERS, thread_calls),
     GROUP(NEED_WORKERS, worker_calls),
+    GROUP(NEED_USERS, user_calls),
+    GROUP(NEED_INNER, inner_calls),
 #undef GROUP
 };
 
@@ -366,9 +436,10 @@ static bool enter_seccomp(const struct row *row)
     bool good = filter != NULL;
 
     for (size_t i = 0; good && i < sizeof(groups) / sizeof(groups[0]); i++)
-        if (groups[i].needs == ~0U || groups[i].needs & row->needs)
+        if (groups[i].needs & row->needs)
             good = allow_calls(filter, groups[i].calls, groups[i].count);
-    good = good && allow_sockets(filter, row->needs) && seccomp_load(filter) == 0;
+    good = good && (row->needs & NEED_COPY || allow_sockets(filter, row->needs)) &&
+           seccomp_load(filter) == 0;
     if (filter != NULL)
         seccomp_release(filter);
     return good;
@@ -387,24 +458,62 @@ static bool sanitized(void)
     return false;
 }
 
-bool jail_enter(const char *program, const struct site *site, const struct msg_log *log)
+/* A row with what this site adds to it. */
+static bool find_row(const char *program, const struct site *site, struct row *row)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(rows[i].program, program) != 0)
+            continue;
+        *row = rows[i];
+        row->needs |= row->needs & NEED_COPY ? 0 : NEED_BASE;
+        if (row->needs & NEED_USERS && site_lmtp_host(site))
+            row->needs |= NEED_CONNECT;
+        return true;
+    }
+    errno = EINVAL;
+    return false;
+}
+
+/* As enter_landlock(). */
+static int enter(const struct row *row, const struct site *site, int dir)
 {
     const struct rlimit none = {0, 0};
-    const struct row *row = NULL;
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (strcmp(rows[i].program, program) == 0)
-            row = &rows[i];
-    if (row == NULL || sanitized())
-        return row != NULL;
-    int abi = -1;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
-        setrlimit(RLIMIT_CORE, &none) < 0 || (abi = enter_landlock(row, site)) < 0 ||
-        !enter_seccomp(row)) {
-        MSG(log, T01SM022E, program, "it could not enter its jail");
+        setrlimit(RLIMIT_CORE, &none) < 0)
+        return -1;
+    if (!(row->needs & (NEED_THREADS | NEED_WORKERS)) && setrlimit(RLIMIT_NPROC, &none) < 0)
+        return -1;
+    int abi = enter_landlock(row, site, dir);
+    return abi >= 0 && enter_seccomp(row) ? abi : -1;
+}
+
+bool jail_command(const char *program, const struct site *site)
+{
+    struct row row;
+
+    return find_row(program, site, &row) && (sanitized() || enter(&row, site, -1) >= 0);
+}
+
+bool jail_directory(const char *program, int dir)
+{
+    struct row row;
+
+    return find_row(program, NULL, &row) && (sanitized() || enter(&row, NULL, dir) >= 0);
+}
+
+bool jail_enter(const char *program, const struct site *site, const struct msg_log *log)
+{
+    struct row row;
+
+    if (!find_row(program, site, &row))
         return false;
-    }
-    if (abi == 0)
+    if (sanitized())
+        return true;
+    int abi = enter(&row, site, -1);
+    if (abi < 0)
+        MSG(log, T01SM022E, program, "it could not enter its jail");
+    else if (abi == 0)
         MSG(log, T01SM026W, program);
-    return true;
+    return abi >= 0;
 }

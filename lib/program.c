@@ -164,14 +164,13 @@ int program_start(struct program *p, int argc, char **argv, bool users_optional)
     return -1;
 }
 
-/* Of what root could do: leases at most. */
-static bool keep_powers(bool leases)
+bool program_keep_powers(const char *powers)
 {
-    cap_t powers = cap_from_text(leases ? "cap_lease=ep" : "=");
-    bool good = powers != NULL && cap_set_proc(powers) == 0;
+    cap_t set = cap_from_text(powers);
+    bool good = set != NULL && cap_set_proc(set) == 0;
 
-    if (powers != NULL)
-        cap_free(powers);
+    if (set != NULL)
+        cap_free(set);
     return good;
 }
 
@@ -182,10 +181,10 @@ bool program_become_user(const struct program *p)
     if (name == NULL || geteuid() != 0)
         return true;
     const struct passwd *user = getpwnam(name);
-    if (user == NULL || prctl(PR_SET_KEEPCAPS, p->leases ? 1 : 0) < 0 ||
+    if (user == NULL || prctl(PR_SET_KEEPCAPS, p->powers != NULL ? 1 : 0) < 0 ||
         initgroups(name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
         setuid(user->pw_uid) < 0 || (user->pw_uid != 0 && setuid(0) == 0) ||
-        (user->pw_uid != 0 && !keep_powers(p->leases))) {
+        (user->pw_uid != 0 && !program_keep_powers(p->powers != NULL ? p->powers : "="))) {
         MSG(&p->log, T01SM022E, p->name, "cannot become the configured USER");
         return false;
     }
@@ -198,8 +197,9 @@ static bool same_text(const char *a, const char *b)
 }
 
 /* Files in hand, their names and their owner hang on these. */
-static const char *changed_for_good(const struct site *old, const struct site *new)
+static const char *changed_for_good(const struct program *p, const struct site *new)
 {
+    const struct site *old = p->site;
     const struct {
         const char *keyword, *old, *new;
     } fixed[] = {
@@ -207,6 +207,7 @@ static const char *changed_for_good(const struct site *old, const struct site *n
         {"USER", old->user, new->user},
         {"PATH", old->path, new->path},
         {"REMOTE", old->remote, new->remote},
+        {"LMTP", NULL, p->offline && site_lmtp_host(new) ? new->lmtp : NULL},
     };
 
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
@@ -219,7 +220,7 @@ void program_reload(struct program *p)
 {
     struct diag d = {0};
     struct site *site = site_load(p->member, &d);
-    const char *changed = site == NULL ? NULL : changed_for_good(p->site, site);
+    const char *changed = site == NULL ? NULL : changed_for_good(p, site);
 
     if (changed != NULL)
         diag_set(&d, 0, 0,

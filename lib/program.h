@@ -14,9 +14,11 @@ struct program {
     /* filled by program_start() */
     const char *member;
     bool check, once, trace;
-    bool leases; /* set it before: keeps CAP_LEASE, to see whether others' files are whole */
+    const char *powers; /* set it before: what it keeps of root's when it becomes USER, as
+                           cap_from_text(3) has it; NULL: nothing */
     const char
         *service;  /* set it before: the SERVICE statement without which it does not run, or NULL */
+    bool offline;  /* its jail has no network: a configuration that needs one is not taken over */
     bool operands; /* set it before: words after the options are lawful */
     bool users_optional; /* as given to program_start() */
     struct msg_log log;
@@ -29,9 +31,13 @@ struct program {
  * then the configuration and the user table. Returns -1 when the program is to go on, or its exit
  * status (sysexits). A user table that is missing is an empty one only if `users_optional`. */
 int program_start(struct program *p, int argc, char **argv, bool users_optional);
-/* Becomes the configured USER for good when started as root; of root's powers it keeps CAP_LEASE if
- * `leases`. False with a message. */
+/* Becomes the configured USER for good when started as root; of root's powers it keeps `powers`.
+ * False with a message. */
 bool program_become_user(const struct program *p);
+/* With CAP_LEASE it is seen whether others' files are whole. */
+#define PROGRAM_LEASES "cap_lease=ep"
+/* Keeps these of its powers only; "=": none. */
+bool program_keep_powers(const char *powers);
 /* Reads configuration and user table anew after SIGHUP; the old ones stay in use if the new have an
  * error. */
 void program_reload(struct program *p);

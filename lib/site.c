@@ -733,6 +733,11 @@ uint64_t site_shortest_interval(const struct site *site)
     return shortest;
 }
 
+bool site_lmtp_host(const struct site *site)
+{
+    return site->lmtp != NULL && site->lmtp[0] != '/';
+}
+
 bool site_owns(const struct site *site, struct span domain)
 {
     const char *const alone[] = {site->host, site->postoffice};

@@ -101,6 +101,8 @@ struct site_schedule site_schedule(const struct site *site, const struct site_ro
 /* The longest delay before a retry on any route, and the shortest first one. */
 uint64_t site_longest_ceiling(const struct site *site);
 uint64_t site_shortest_interval(const struct site *site);
+/* Is the LMTP server one that is reached by TCP? */
+bool site_lmtp_host(const struct site *site);
 /* The SERVICE statement of a program, by MODULE or else by NAME; NULL: it is not to run. */
 const struct site_service *site_service(const struct site *site, const char *program);
 /* Calls `each` for every keyword there is: the manual's test and `--check` use it. */

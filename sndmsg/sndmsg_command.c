@@ -15,6 +15,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/jail.h"
 #include "sndmsg/attach.h"
 #include "sndmsg/cleartext.h"
 #include "sndmsg/conversation.h"
@@ -481,8 +482,12 @@ int sndmsg_command(int argc, char **argv)
     set_locale(&c);
     umask(077);
     int status = read_options(&c, argc, argv);
-    if (status < 0)
+    if (status < 0 && !jail_command("sndmsg", NULL)) {
+        complain("cannot enter its jail", strerror(errno));
+        status = EX_OSERR;
+    } else if (status < 0) {
         status = perform(&c);
+    }
     for (int f = 0; f < RECIPIENT_FIELDS; f++)
         buf_free(&c.field[f]);
     catalog_close(&c.catalog);

@@ -60,7 +60,8 @@ static int work(struct spool4 *s)
 int spool4_main(int argc, char **argv)
 {
     struct spool4 s = {
-        .program = {.name = "spool4", .synopsis = "", .service = "SPOOL#4", .leases = true}};
+        .program = {
+            .name = "spool4", .synopsis = "", .service = "SPOOL#4", .powers = PROGRAM_LEASES}};
 
     int status = program_start(&s.program, argc, argv, true);
     if (status < 0) {

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "lib/charset.h"
+#include "lib/jail.h"
 #include "lib/site.h"
 #include "usertable/usertable.h"
 
@@ -251,6 +252,10 @@ static int perform(char **operand, const char *file, const char *member)
 
     if (c == NULL)
         return usage(*operand == NULL ? "no command given" : "unknown command");
+    if (!jail_command("usertable", NULL)) {
+        perror("usertable: cannot enter its jail");
+        return EX_OSERR;
+    }
     operand++;
     if (c->operands != (*operand != NULL))
         return usage(c->operands ? "whom to look up?" : "this command takes no names");

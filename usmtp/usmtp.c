@@ -275,7 +275,7 @@ int usmtp_main(int argc, char **argv)
     struct usmtp u = {.program = {.name = "usmtp",
                                   .synopsis = "[route ADDRESS [FROM]]",
                                   .service = "USMTP",
-                                  .leases = true,
+                                  .powers = PROGRAM_LEASES,
                                   .operands = true},
                       .notify = -1,
                       .fifo = -1};

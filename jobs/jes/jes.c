@@ -10,15 +10,17 @@
 #include <unistd.h>
 
 #include "lib/charset.h"
+#include "lib/jail.h"
 
 static const struct command {
     const char *name;
+    bool pages; /* enters the jail itself, when its pager runs */
     int operands;
     int (*run)(const struct jes *j);
 } commands[] = {
-    {"list", 0, jes_list},
-    {"show", 1, jes_show},
-    {"queue", 0, jes_queue},
+    {"list", false, 0, jes_list},
+    {"show", true, 1, jes_show},
+    {"queue", false, 0, jes_queue},
 };
 
 static const char usage[] = "usage: jes [-C member] list\n"
@@ -38,6 +40,14 @@ void jes_complain(const char *what, const char *why)
     utf8_safe(span_of(why), &line);
     fprintf(stderr, "jes: %s\n", buf_str(&line));
     buf_free(&line);
+}
+
+bool jes_jail(void)
+{
+    if (jail_command("jes", NULL))
+        return true;
+    jes_complain("cannot enter its jail", strerror(errno));
+    return false;
 }
 
 static int wrong(const char *why)
@@ -74,12 +84,14 @@ static int run(const struct command *c, const char *member, char **operand)
         return EX_CONFIG;
     struct jes j = {site, open(site->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC), operand};
     int status = EX_NOINPUT;
-    if (j.spool < 0) {
+    if (j.spool < 0)
         jes_complain(site->spool, strerror(errno));
-    } else {
+    else if (!c->pages && !jes_jail())
+        status = EX_OSERR;
+    else
         status = c->run(&j);
+    if (j.spool >= 0)
         close(j.spool); /* a directory */
-    }
     site_free(site);
     if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
         perror("jes: standard output");

@@ -19,6 +19,8 @@ int jes_list(const struct jes *j);
 int jes_show(const struct jes *j);
 int jes_queue(const struct jes *j);
 
+/* Gives up what it does not need any more (lib/jail.h). False with a message. */
+bool jes_jail(void);
 /* One line on standard error, made safe. */
 void jes_complain(const char *what, const char *why);
 

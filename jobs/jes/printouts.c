@@ -151,7 +151,7 @@ static int show_file(const struct folder *f, struct span stem)
             close(fd);
         return EX_NOINPUT;
     }
-    bool good = pager_open(&pager) && show_text(from, pager.to);
+    bool good = pager_open(&pager) && jes_jail() && show_text(from, pager.to);
     if (!good)
         jes_complain(name, strerror(errno));
     pager_close(&pager);

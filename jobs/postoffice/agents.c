@@ -12,7 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "jobs/postoffice/offspring.h"
 #include "lib/clock.h"
+#include "lib/jail.h"
+#include "lib/program.h"
 
 enum {
     AGENT_MS = 60000,        /* for any mail, */
@@ -36,45 +39,50 @@ struct agent_answer {
 
 /* In the child, from here. */
 
+/* Whoever we may become, no power of root's is left; only who runs as root without a USER delivers
+ * his own mail as root. */
 static bool become(const struct agents *a, const struct agent_task *t, char why[MAILDIR_WHY])
 {
-    if (!a->root || t->login == NULL)
+    if (!a->root || (t->login == NULL && geteuid() == 0))
         return true;
-    if (setresuid(0, 0, 0) == 0 && initgroups(t->login, t->gid) == 0 &&
-        setresgid(t->gid, t->gid, t->gid) == 0 && setresuid(t->uid, t->uid, t->uid) == 0 &&
-        (t->uid == 0 || setuid(0) < 0))
+    if ((t->login == NULL ||
+         (initgroups(t->login, t->gid) == 0 && setresgid(t->gid, t->gid, t->gid) == 0 &&
+          setresuid(t->uid, t->uid, t->uid) == 0)) &&
+        program_keep_powers("=") && (geteuid() == 0 || setresuid(0, 0, 0) < 0))
         return true;
-    snprintf(why, MAILDIR_WHY, "cannot become the user %.60s", t->login);
+    snprintf(why, MAILDIR_WHY, "cannot become the user %.60s", t->login != NULL ? t->login : "-");
     return false;
 }
 
-/* The child keeps two descriptors only: no connection, queue or lock of ours lives on in it. */
-static void close_others(int a, int b)
+static enum maildir_result agent_deliver(const struct agent_task *t, char why[MAILDIR_WHY])
 {
-    unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+    struct maildir m;
 
-    if (low > 3)
-        close_range(3, low - 1, 0);
-    if (high > low + 1)
-        close_range(low + 1, high - 1, 0);
-    close_range(high + 1, ~0U, 0);
+    if (!maildir_open(&m, t->path, why))
+        return MAILDIR_FAILED;
+    if (jail_directory("agent", m.dir))
+        return maildir_deliver(&m, t->name, t->tried, &t->copy, why);
+    snprintf(why, MAILDIR_WHY, "the delivery agent cannot enter its jail: %s", strerror(errno));
+    return MAILDIR_FAILED;
+}
+
+static int64_t time_of(const struct agent_task *t)
+{
+    return AGENT_MS + (int64_t)(t->octets / OCTETS_PER_MS);
 }
 
 static _Noreturn void agent_run(const struct agents *a, const struct agent_task *t, int answer_to,
                                 pid_t parent)
 {
-    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
     struct agent_answer answer = {.result = MAILDIR_FAILED};
 
-    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-        signal(signals[i], SIG_DFL); /* the loop's handlers would write into its descriptors */
-    close_others(answer_to, t->copy.fd);
+    offspring_begin(answer_to, t->copy.fd, time_of(t) / 1000 + 1);
     if (become(a, t, answer.why)) {
         /* Only now: a change of user takes it off again. */
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
             _exit(1);
-        answer.result = maildir_deliver(t->path, t->name, t->tried, &t->copy, answer.why);
+        answer.result = agent_deliver(t, answer.why);
     }
     ssize_t n = write(answer_to, &answer, sizeof(answer));
     _exit(n == (ssize_t)sizeof(answer) ? 0 : 1);
@@ -175,14 +183,14 @@ static void on_deadline(void *arg)
     finish(t, MAILDIR_FAILED, "the user's file system did not answer in time");
 }
 
-static bool watch(struct agent *g, uint64_t octets)
+static bool watch(struct agent *g)
 {
     struct loop *l = g->agents->loop;
 
     g->readable = loop_readable(l, g->pipe, on_answer, g);
     g->deadline = loop_timer(l, on_deadline, g);
     return g->readable != NULL && g->deadline != NULL &&
-           loop_timer_set(g->deadline, AGENT_MS + (int64_t)(octets / OCTETS_PER_MS));
+           loop_timer_set(g->deadline, time_of(g->task));
 }
 
 static bool start(struct agents *a, struct agent_task *t)
@@ -196,7 +204,7 @@ static bool start(struct agents *a, struct agent_task *t)
         return false;
     }
     *g = (struct agent){.agents = a, .task = t, .uid = t->uid, .pipe = ends[0]};
-    g->pid = watch(g, t->octets) ? fork() : -1;
+    g->pid = watch(g) ? fork() : -1;
     if (g->pid == 0)
         agent_run(a, t, ends[1], parent);
     close(ends[1]);

@@ -1,9 +1,11 @@
 /* Delivery agents: each copy for a Maildir is written by a child process of its own that first
- * becomes its user, for good, and then is bound by that user's rights like anybody else. So
- * whatever a user has put in the way (links, foreign folders) harms nobody but him.
+ * becomes its user, for good, and then is bound by that user's rights like anybody else; and when
+ * the Maildir is open, it enters a jail that holds nothing but that. So whatever a user has put in
+ * the way (links, foreign folders) harms nobody but him.
  *
  * A user whose file system does not answer holds up only his own mail: an agent has a time, and
- * when it is over the user's other mail is put off for a while too. */
+ * when it is over the user's other mail is put off for a while too. It ends itself then: who
+ * changed its user can be killed by root only. */
 #ifndef POSTOFFICE_AGENTS_H
 #define POSTOFFICE_AGENTS_H
 

@@ -153,6 +153,7 @@ void dispatch_hurry(struct dispatch *d)
 void dispatch_stop(struct dispatch *d)
 {
     d->stopping = true;
+    lmtp_stop(&d->lmtp);
     loop_timer_set(d->poll, STOP_MS);
     loop_timer_set(d->kick, 0);
 }

@@ -3,12 +3,11 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
+#include "jobs/postoffice/lookup.h"
 #include "lib/clock.h"
 
 enum {
@@ -18,17 +17,11 @@ enum {
     TASKS_PER_LINK = 4      /* that wait before one more connection is made */
 };
 
-union server_address {
-    struct sockaddr any;
-    struct sockaddr_un un;
-    struct sockaddr_storage storage;
-};
-
 struct lmtp_link {
     struct lmtp_pool *pool;
-    union server_address address[LMTP_ADDRESSES];
-    socklen_t length[LMTP_ADDRESSES];
-    size_t addresses, tried;
+    struct lookup *lookup; /* under way */
+    struct lookup_answer server;
+    size_t tried;
     struct wire *wire;
     struct lmtp lmtp;
     struct lmtp_task *task; /* in hand */
@@ -45,55 +38,6 @@ static bool next_address(struct lmtp_link *k);
 const char *lmtp_server(const struct lmtp_pool *p)
 {
     return p->program->site->lmtp != NULL ? p->program->site->lmtp : "-";
-}
-
-/* host:port to addresses. A name is asked for at once and waited for: it should be in /etc/hosts.
- */
-static bool find_host(struct lmtp_link *k, const char *server, char why[LMTP_TEXT_MAX])
-{
-    char host[ADDRESS_DOMAIN_MAX + 1];
-    const char *colon = strrchr(server, ':');
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-    struct span name = {server, colon != NULL ? (size_t)(colon - server) : 0};
-
-    if (name.n > 1 && name.p[0] == '[')
-        name = (struct span){name.p + 1, name.n - 2};
-    if (span_starts_nocase(name, SPAN("IPv6:")))
-        name = span_from(name, 5);
-    if (colon == NULL || !span_copy(name, host, sizeof(host))) {
-        snprintf(why, LMTP_TEXT_MAX, "LMTP(%.100s) is no host:port", server);
-        return false;
-    }
-    int error = getaddrinfo(host, colon + 1, &hints, &list);
-    if (error != 0) {
-        snprintf(why, LMTP_TEXT_MAX, "%.100s: %s", server, gai_strerror(error));
-        return false;
-    }
-    for (const struct addrinfo *a = list; a != NULL && k->addresses < LMTP_ADDRESSES;
-         a = a->ai_next) {
-        if (a->ai_addrlen > sizeof(k->address[0]))
-            continue;
-        memcpy(&k->address[k->addresses], a->ai_addr, a->ai_addrlen);
-        k->length[k->addresses++] = a->ai_addrlen;
-    }
-    freeaddrinfo(list);
-    return true;
-}
-
-static bool find_server(struct lmtp_link *k, const char *server, char why[LMTP_TEXT_MAX])
-{
-    struct sockaddr_un *un = &k->address[0].un;
-
-    if (server[0] != '/')
-        return find_host(k, server, why);
-    un->sun_family = AF_UNIX;
-    if (!span_copy(span_of(server), un->sun_path, sizeof(un->sun_path))) {
-        snprintf(why, LMTP_TEXT_MAX, "LMTP(%.100s) is too long for a socket's name", server);
-        return false;
-    }
-    k->length[0] = sizeof(*un);
-    k->addresses = 1;
-    return true;
 }
 
 static void end_task(struct lmtp_task *t, bool server_down)
@@ -342,9 +286,10 @@ static bool next_address(struct lmtp_link *k)
     k->wire = NULL;
     lmtp_close(&k->lmtp);
     lmtp_open(&k->lmtp, site->host);
-    while (k->tried < k->addresses) {
+    while (k->tried < k->server.count) {
         size_t i = k->tried++;
-        k->wire = wire_connect(k->pool->loop, &k->address[i].any, k->length[i], &wire_events, k);
+        k->wire = wire_connect(k->pool->loop, &k->server.address[i].any, k->server.length[i],
+                               &wire_events, k);
         if (k->wire != NULL) {
             wire_deadline(k->wire, (int64_t)site->timeout.connect * 1000);
             return true;
@@ -354,6 +299,62 @@ static bool next_address(struct lmtp_link *k)
     snprintf(k->lmtp.why, sizeof(k->lmtp.why), "%s", why);
     k->lmtp.state = LMTP_CLOSED;
     return false;
+}
+
+static void on_looked_up(void *arg, const struct lookup_answer *a)
+{
+    struct lmtp_link *k = arg;
+
+    k->lookup = NULL;
+    k->server = *a;
+    if (a->error != 0)
+        snprintf(k->lmtp.why, LMTP_TEXT_MAX, "%.100s: %s", lmtp_server(k->pool),
+                 gai_strerror(a->error));
+    if (!next_address(k))
+        finish(k);
+}
+
+/* host:port to addresses. False: lmtp.why says what is wrong. */
+static bool find_host(struct lmtp_link *k, const char *server)
+{
+    char host[ADDRESS_DOMAIN_MAX + 1];
+    const char *colon = strrchr(server, ':');
+    struct span name = {server, colon != NULL ? (size_t)(colon - server) : 0};
+
+    if (name.n > 1 && name.p[0] == '[')
+        name = (struct span){name.p + 1, name.n - 2};
+    if (span_starts_nocase(name, SPAN("IPv6:")))
+        name = span_from(name, 5);
+    if (colon == NULL || !span_copy(name, host, sizeof(host))) {
+        snprintf(k->lmtp.why, LMTP_TEXT_MAX, "LMTP(%.100s) is no host:port", server);
+        return false;
+    }
+    if (lookup_literal(host, colon + 1, &k->server))
+        return next_address(k);
+    k->lookup = lookup_start(k->pool->loop, host, colon + 1, on_looked_up, k);
+    if (k->lookup == NULL)
+        snprintf(k->lmtp.why, LMTP_TEXT_MAX,
+                 "%.100s: no process or descriptor is left to look up "
+                 "its name",
+                 server);
+    return k->lookup != NULL;
+}
+
+static bool find_server(struct lmtp_link *k, const char *server)
+{
+    struct sockaddr_un *un = &k->server.address[0].un;
+
+    if (server[0] != '/')
+        return find_host(k, server);
+    un->sun_family = AF_UNIX;
+    if (!span_copy(span_of(server), un->sun_path, sizeof(un->sun_path))) {
+        snprintf(k->lmtp.why, LMTP_TEXT_MAX, "LMTP(%.100s) is too long for a socket's name",
+                 server);
+        return false;
+    }
+    k->server.length[0] = sizeof(*un);
+    k->server.count = 1;
+    return next_address(k);
 }
 
 static void open_link(struct lmtp_pool *p)
@@ -367,7 +368,7 @@ static void open_link(struct lmtp_pool *p)
     k->pool = p;
     lmtp_open(&k->lmtp, p->program->site->host);
     p->link[p->links++] = k;
-    if (!find_server(k, lmtp_server(p), k->lmtp.why) || !next_address(k))
+    if (!find_server(k, lmtp_server(p)))
         finish(k);
 }
 
@@ -427,6 +428,20 @@ void lmtp_forgive(struct lmtp_pool *p)
     p->down_until_ms = 0;
 }
 
+void lmtp_stop(struct lmtp_pool *p)
+{
+    for (size_t i = p->links; i-- > 0;) {
+        struct lmtp_link *k = p->link[i]; /* who ends is replaced by one that was looked at */
+        if (k->lookup == NULL)
+            continue;
+        lookup_cancel(k->lookup);
+        k->lookup = NULL;
+        snprintf(k->lmtp.why, LMTP_TEXT_MAX,
+                 "%.100s: its name was still being looked up at the end", lmtp_server(p));
+        finish(k);
+    }
+}
+
 void lmtp_pool_close(struct lmtp_pool *p)
 {
     loop_forget(p->kick);
@@ -435,6 +450,7 @@ void lmtp_pool_close(struct lmtp_pool *p)
         struct lmtp_link *k = p->link[--p->links];
         if (k->idle)
             wire_send(k->wire, SPAN("QUIT\r\n")); /* a courtesy */
+        lookup_cancel(k->lookup);
         wire_free(k->wire);
         lmtp_close(&k->lmtp);
         free(k);

@@ -11,8 +11,7 @@
 
 enum {
     LMTP_LINKS = 8,
-    LMTP_RECIPIENTS = 100, /* in one mail: every server takes so many (RFC 5321 4.5.3.1.8) */
-    LMTP_ADDRESSES = 4     /* of the server that are tried */
+    LMTP_RECIPIENTS = 100 /* in one mail: every server takes so many (RFC 5321 4.5.3.1.8) */
 };
 
 /* One transaction. What the pointers refer to must live until `done` was called. */
@@ -43,6 +42,8 @@ bool lmtp_pool_open(struct lmtp_pool *p, struct loop *loop, const struct program
 void lmtp_submit(struct lmtp_pool *p, struct lmtp_task *t);
 /* The server has another chance at once. */
 void lmtp_forgive(struct lmtp_pool *p);
+/* The program is to end: what waits for the name service waits no longer. */
+void lmtp_stop(struct lmtp_pool *p);
 /* How the server is called in the log. */
 const char *lmtp_server(const struct lmtp_pool *p);
 void lmtp_pool_close(struct lmtp_pool *p);

@@ -14,13 +14,10 @@
 
 enum { PIECE = 65536, HOST_MAX = 64, TEMPORARY = MAILDIR_NAME + 20 };
 
-enum folder { TMP, NEW, CUR, FOLDERS };
+enum folder { TMP, NEW, CUR };
 
-static const char *const folder_names[FOLDERS] = {[TMP] = "tmp", [NEW] = "new", [CUR] = "cur"};
-
-struct maildir {
-    int dir, folder[FOLDERS];
-};
+static const char *const folder_names[MAILDIR_FOLDERS] = {
+    [TMP] = "tmp", [NEW] = "new", [CUR] = "cur"};
 
 /* May a name from the user table or the machine be a part of a path? */
 static bool part_valid(const char *part)
@@ -115,22 +112,25 @@ static int open_folder(struct maildir *m, enum folder f, char why[MAILDIR_WHY])
     return check_owner(m->folder[f], name, why);
 }
 
-static int open_maildir(struct maildir *m, const char *path, char why[MAILDIR_WHY])
+bool maildir_open(struct maildir *m, const char *path, char why[MAILDIR_WHY])
 {
+    *m = (struct maildir){-1, {-1, -1, -1}};
     m->dir = durable_dir(AT_FDCWD, path, 0700);
-    if (m->dir < 0)
-        return failed(why, "cannot open or make the Maildir", path);
+    if (m->dir < 0) {
+        failed(why, "cannot open or make the Maildir", path);
+        return false;
+    }
     if (check_owner(m->dir, path, why) < 0)
-        return -1;
-    for (int f = 0; f < FOLDERS; f++)
+        return false;
+    for (int f = 0; f < MAILDIR_FOLDERS; f++)
         if (open_folder(m, (enum folder)f, why) < 0)
-            return -1;
-    return 0;
+            return false;
+    return true;
 }
 
-static void close_maildir(struct maildir *m)
+void maildir_close(struct maildir *m)
 {
-    for (int f = 0; f < FOLDERS; f++)
+    for (int f = 0; f < MAILDIR_FOLDERS; f++)
         if (m->folder[f] >= 0)
             close(m->folder[f]); /* directories */
     if (m->dir >= 0)
@@ -283,23 +283,13 @@ static enum maildir_result deliver(const struct maildir *m, const char *name,
     return MAILDIR_FAILED;
 }
 
-enum maildir_result maildir_deliver(const char *path, const char *name, bool tried,
+enum maildir_result maildir_deliver(const struct maildir *m, const char *name, bool tried,
                                     const struct maildir_copy *copy, char why[MAILDIR_WHY])
 {
-    struct maildir m = {-1, {-1, -1, -1}};
-    enum maildir_result result = MAILDIR_FAILED;
-
-    if (open_maildir(&m, path, why) == 0) {
-        if (tried)
-            sweep_tmp(m.folder[TMP], name);
-        int found = find_copy(&m, name, tried, why);
-        if (found == 0)
-            result = deliver(&m, name, copy, why);
-        else if (found > 0)
-            result = MAILDIR_FOUND;
-    }
-    int saved = errno;
-    close_maildir(&m);
-    errno = saved;
-    return result;
+    if (tried)
+        sweep_tmp(m->folder[TMP], name);
+    int found = find_copy(m, name, tried, why);
+    if (found == 0)
+        return deliver(m, name, copy, why);
+    return found > 0 ? MAILDIR_FOUND : MAILDIR_FAILED;
 }

@@ -36,10 +36,19 @@ enum maildir_result {
     MAILDIR_FAILED /* nothing was delivered; `why` says what failed */
 };
 
-/* Delivers to the Maildir `path`, which is made when it is missing (its parent must exist). With
- * `tried` an earlier try may have been cut short: then cur/ is searched too, and what that try left
- * in tmp/ is removed. */
-enum maildir_result maildir_deliver(const char *path, const char *name, bool tried,
+enum { MAILDIR_FOLDERS = 3 };
+
+struct maildir {
+    int dir, folder[MAILDIR_FOLDERS];
+};
+
+/* Opens the Maildir `path`, which is made when it is missing (its parent must exist). False: `why`
+ * says what failed; it is to be closed all the same. */
+bool maildir_open(struct maildir *m, const char *path, char why[MAILDIR_WHY]);
+/* With `tried` an earlier try may have been cut short: then cur/ is searched too, and what that try
+ * left in tmp/ is removed. */
+enum maildir_result maildir_deliver(const struct maildir *m, const char *name, bool tried,
                                     const struct maildir_copy *copy, char why[MAILDIR_WHY]);
+void maildir_close(struct maildir *m);
 
 #endif

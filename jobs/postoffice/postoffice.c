@@ -1,12 +1,10 @@
 /* See postoffice.h. Waits for spool files and lets the dispatcher work.
  *
- * Started as root, it works as USER, and only its delivery agents become root again, and at once
- * the user they deliver to. */
+ * Started as root, it works as USER and keeps two of root's powers, to change users and groups:
+ * only its delivery agents use them, once, and then have none. */
 #include "jobs/postoffice/postoffice.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include <sysexits.h>
@@ -24,29 +22,6 @@ struct postoffice {
     struct loop *loop;
     int notify;
 };
-
-/* USER for everything but the agents: the saved user ID stays root's. */
-static bool become_user(struct postoffice *o)
-{
-    const struct program *p = &o->program;
-    const char *name = p->site->user;
-
-    o->dispatch.root = geteuid() == 0;
-    if (name == NULL || !o->dispatch.root)
-        return true;
-    const struct passwd *user = getpwnam(name);
-    if (user == NULL) {
-        MSG(&p->log, T01SM022E, p->name, "USER in the configuration is no user of this machine");
-        return false;
-    }
-    if (initgroups(name, user->pw_gid) < 0 ||
-        setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
-        setresuid(user->pw_uid, user->pw_uid, 0) < 0) {
-        MSG(&p->log, T01SM022E, p->name, "cannot become the configured USER");
-        return false;
-    }
-    return true;
-}
 
 /* What a start does before it takes work: recovery, leftovers, names. */
 static bool recover(const struct postoffice *o)
@@ -110,6 +85,8 @@ static int work(struct postoffice *o)
 
     if (!passes_own(p, &o->spool))
         return EX_TEMPFAIL;
+    if (!program_jail(p))
+        return EX_OSERR;
     if (!recover(o))
         return EX_IOERR;
     o->loop = loop_new();
@@ -135,12 +112,17 @@ static int work(struct postoffice *o)
 
 int postoffice_main(int argc, char **argv)
 {
-    struct postoffice o = {.program = {.name = "postoffice", .synopsis = ""}, .notify = -1};
+    struct postoffice o = {
+        .program = {.name = "postoffice", .synopsis = "", .powers = "cap_setgid,cap_setuid=ep"},
+        .notify = -1};
 
     int status = program_start(&o.program, argc, argv, true);
     if (status < 0) {
         status = EX_CANTCREAT;
-        if (become_user(&o) && program_spool(&o.program, &o.spool, SPOOL_ALL_QUEUES)) {
+        o.program.offline = !site_lmtp_host(o.program.site);
+        o.dispatch.root = geteuid() == 0;
+        if (program_become_user(&o.program) &&
+            program_spool(&o.program, &o.spool, SPOOL_ALL_QUEUES)) {
             status = work(&o);
             spool_close(&o.spool);
         }

@@ -18,6 +18,7 @@
 #include "jobs/submit/utility.h"
 #include "lib/charset.h"
 #include "lib/durable.h"
+#include "lib/jail.h"
 
 enum { DECK_MAX = 64 << 20, READ_AT_ONCE = 1 << 16, MODE_LOG = 0600 };
 
@@ -167,7 +168,15 @@ static bool parse(struct command *c)
     return false;
 }
 
-/* Configuration and spool; EX_OK, or the exit code. */
+static bool enter_jail(const char *program, const struct site *site)
+{
+    if (jail_command(program, site))
+        return true;
+    complain("cannot enter its jail", strerror(errno));
+    return false;
+}
+
+/* Configuration and spool, and nothing else from then on; EX_OK, or the exit code. */
 static int open_site(struct command *c)
 {
     struct diag d = {0};
@@ -183,6 +192,10 @@ static int open_site(struct command *c)
     if (!spool_open(&c->spool, c->site, 0, false, &d)) {
         complain("the spool", d.text);
         return EX_UNAVAILABLE;
+    }
+    if (!enter_jail("submit-job", c->site)) {
+        spool_close(&c->spool);
+        return EX_OSERR;
     }
     if (run_begin(&c->run, c->site, &c->spool, &c->deck, &c->findings, &d))
         return EX_OK;
@@ -291,11 +304,11 @@ int submit_command(int argc, char **argv)
 
     if (status >= 0)
         return status;
-    umask(027); /* the spool's group reads what a job queues */
+    umask(027);               /* the spool's group reads what a job queues */
     signal(SIGPIPE, SIG_IGN); /* a reader that went away stops no job */
     if (!read_deck(&c))
         status = EX_NOINPUT;
-    else if (!parse(&c))
+    else if (!enter_jail("submit", NULL) || !parse(&c))
         status = EX_OSERR;
     else
         status = c.check ? check_only(&c) : submit_all(&c);

@@ -103,13 +103,27 @@ static size_t entries(const struct place *p, const char *folder)
     return n;
 }
 
+static enum maildir_result deliver_copy(const struct place *p, bool tried,
+                                        const struct maildir_copy *copy, char why[MAILDIR_WHY])
+{
+    struct maildir m;
+    enum maildir_result result = MAILDIR_FAILED;
+
+    if (maildir_open(&m, p->maildir, why))
+        result = maildir_deliver(&m, NAME, tried, copy, why);
+    int saved = errno;
+    maildir_close(&m);
+    errno = saved;
+    return result;
+}
+
 static enum maildir_result deliver(const struct place *p, bool tried, char why[MAILDIR_WHY])
 {
     struct maildir_copy copy = {SPAN("Return-Path: <a@b>\n"), SPAN("Subject: x\n"), p->body,
                                 BODY_AT};
 
     why[0] = '\0';
-    return maildir_deliver(p->maildir, NAME, tried, &copy, why);
+    return deliver_copy(p, tried, &copy, why);
 }
 
 static void test_path(void **state)
@@ -204,7 +218,7 @@ static void test_large_body(void **state)
     for (size_t i = 0; i < OCTETS; i++)
         text[i] = (char)(i * 7 % 251);
     assert_int_equal(pwrite(p->body, text, OCTETS, 0), OCTETS);
-    assert_int_equal(maildir_deliver(p->maildir, NAME, false, &copy, why), MAILDIR_DELIVERED);
+    assert_int_equal(deliver_copy(p, false, &copy, why), MAILDIR_DELIVERED);
     int fd = open(path_of(p, "new/" NAME, path), O_RDONLY);
     assert_int_equal(read(fd, back, OCTETS + 1), OCTETS - 1); /* 2 before, 3 left out */
     close(fd);
@@ -353,7 +367,7 @@ static void test_failed_write(void **state)
     int dir = open(p->dir, O_RDONLY | O_DIRECTORY);
     struct maildir_copy copy = {SPAN("a\n"), SPAN("b\n"), dir, 0};
 
-    assert_int_equal(maildir_deliver(p->maildir, NAME, false, &copy, why), MAILDIR_FAILED);
+    assert_int_equal(deliver_copy(p, false, &copy, why), MAILDIR_FAILED);
     assert_int_equal(errno, EISDIR);
     assert_int_equal(entries(p, "tmp"), 0);
     assert_int_equal(entries(p, "new"), 0);
