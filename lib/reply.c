@@ -122,6 +122,22 @@ enum reply_result reply_line(struct reply *r, struct span line)
     return mark == '-' ? REPLY_MORE : REPLY_DONE;
 }
 
+bool reply_collect(struct buf *held, struct span *octets, struct span *line)
+{
+    size_t end = span_find(*octets, '\n');
+    size_t room = REPLY_LINE_MAX > held->len ? REPLY_LINE_MAX - held->len : 0;
+    bool whole = end < octets->n;
+
+    buf_add(held, octets->p, end < room ? end : room);
+    *octets = span_from(*octets, end + whole);
+    if (held->failed || !whole)
+        return false;
+    *line = BUF_SPAN(held);
+    if (line->n > 0 && line->p[line->n - 1] == '\r')
+        line->n--;
+    return true;
+}
+
 void reply_clear(struct reply *r)
 {
     struct buf text = r->text;
@@ -171,4 +187,23 @@ const char *reply_enhanced(const struct reply *r, char out[12])
     span_copy(BUF_SPAN(&text), out, 12);
     buf_free(&text);
     return out;
+}
+
+void reply_words(const struct reply *r, char *out, size_t size)
+{
+    struct buf words = {0};
+
+    buf_printf(&words, "%u", r->code);
+    if (r->class != 0)
+        buf_printf(&words, " %u.%u.%u", r->class, r->subject, r->detail);
+    if (r->text.len > 0)
+        buf_addc(&words, ' ');
+    for (size_t i = 0; i < r->text.len && words.len < size; i++) {
+        unsigned char c = (unsigned char)r->text.data[i];
+        buf_addc(&words, c == '\n' ? ' ' : c >= ' ' && c < 0x7F ? (char)c : '?');
+    }
+    if (words.len >= size)
+        words.len = size - 1;
+    span_copy(BUF_SPAN(&words), out, size);
+    buf_free(&words);
 }

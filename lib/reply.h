@@ -29,6 +29,10 @@ enum reply_result {
 
 /* Takes one line without its CR LF. After DONE or MALFORMED call reply_clear() before the next. */
 enum reply_result reply_line(struct reply *r, struct span line);
+/* Collects a line from octets as they come: moves *octets on, and keeps in *held what has no end
+ * yet. True: *line is whole, without its end, and valid until *held is cleared, which the caller
+ * does. What a line has beyond the limit is forgotten. held->failed: memory is short. */
+bool reply_collect(struct buf *held, struct span *octets, struct span *line);
 void reply_clear(struct reply *r);
 void reply_free(struct reply *r);
 /* Writes "250-..." / "250 ..." lines with CR LF; text's LFs separate the lines, which are cleaned
@@ -38,5 +42,7 @@ bool reply_write(struct buf *out, unsigned code, const char *enhanced, struct sp
 /* "5.1.1" of the reply; from the code ("5.0.0") where it gave none; "" where its class has none (no
  * reply, 3xx). Buffer of 12. */
 const char *reply_enhanced(const struct reply *r, char out[12]);
+/* "550 5.1.1 No such user": the reply in one line of printable ASCII, cut at `size` - 1. */
+void reply_words(const struct reply *r, char *out, size_t size);
 
 #endif

@@ -47,7 +47,7 @@ static bool outwaits(const struct deliver *d, int64_t due, uint32_t tries,
                      const struct site_schedule *s)
 {
     return due - deliver_now(d) >
-           (int64_t)retry_longest(tries > 0 ? tries - 1 : 0, s->interval, s->ceiling);
+           (int64_t)clock_backoff(tries > 0 ? tries - 1 : 0, s->interval, s->ceiling);
 }
 
 static void hasten(struct deliver *d, struct destination *t)

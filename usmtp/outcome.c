@@ -2,7 +2,6 @@
 #include "usmtp/outcome.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* Which kind of verdict a reply class brings in a state. Before the first mail a refusal concerns
  * the host, not the mail: another host, or another hour, may do better. */
@@ -42,36 +41,20 @@ static enum verdict_kind judge(enum session_state state, const struct reply *r)
     return policy[state].transient; /* also a 2xx or 3xx that makes no sense here */
 }
 
-/* The host's words in one printable line. */
-static void quote(struct verdict *v, const struct reply *r)
-{
-    size_t at = (size_t)snprintf(v->text, sizeof(v->text), "%u", r->code);
-    if (r->class != 0)
-        at += (size_t)snprintf(v->text + at, sizeof(v->text) - at, " %u.%u.%u", r->class,
-                               r->subject, r->detail);
-    if (r->text.len > 0)
-        v->text[at++] = ' ';
-    for (size_t i = 0; i < r->text.len && at + 1 < sizeof(v->text); i++) {
-        unsigned char c = (unsigned char)r->text.data[i];
-        v->text[at++] = c == '\n' ? ' ' : c >= 0x20 && c < 0x7f ? (char)c : '?';
-    }
-    v->text[at] = '\0';
-}
-
 void outcome_reply(struct verdict *v, enum session_state state, const struct reply *r)
 {
     *v = (struct verdict){.kind = judge(state, r), .remote = true};
     reply_enhanced(r, v->status);
     if (r->code < 400 || v->status[0] == '\0') /* it made no sense where it came */
         snprintf(v->status, sizeof(v->status), "4.5.0");
-    quote(v, r);
+    reply_words(r, v->text, sizeof(v->text));
 }
 
 void outcome_sent(struct verdict *v, const struct reply *r)
 {
     *v = (struct verdict){.kind = VERDICT_SENT, .remote = true};
     reply_enhanced(r, v->status);
-    quote(v, r);
+    reply_words(r, v->text, sizeof(v->text));
 }
 
 void outcome_local(struct verdict *v, enum verdict_kind kind, const char *status, const char *text)

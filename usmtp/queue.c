@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
+
 void queue_init(struct queue *q, uint64_t seed)
 {
     *q = (struct queue){.free = ENTRY_NONE, .seed = seed};
@@ -211,18 +213,9 @@ int64_t queue_next_due(const struct queue *q)
     return q->kept == 0 ? INT64_MAX : due_at(q, 0);
 }
 
-uint64_t retry_longest(uint32_t tries, uint64_t base, uint64_t ceiling)
-{
-    uint64_t delay = base;
-
-    for (uint32_t i = 0; i < tries && delay < ceiling; i++)
-        delay *= 2; /* base and ceiling are bounded by the configuration */
-    return delay < ceiling ? delay : ceiling;
-}
-
 int64_t retry_delay(uint32_t tries, uint64_t base, uint64_t ceiling, uint32_t random)
 {
-    uint64_t delay = retry_longest(tries, base, ceiling);
-    uint64_t spread = delay / 4;
+    uint64_t delay = clock_backoff(tries, base, ceiling), spread = delay / 4;
+
     return (int64_t)(delay - spread + (spread ? random % (spread + 1) : 0));
 }

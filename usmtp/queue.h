@@ -70,7 +70,6 @@ int64_t queue_next_due(const struct queue *q);
 /* The delay before try number `tries` + 1: `base` doubled for each try, at most `ceiling`, of which
  * the last quarter is chosen by `random`, so that mail that failed together does not come back
  * together. */
-uint64_t retry_longest(uint32_t tries, uint64_t base, uint64_t ceiling); /* without the chance */
 int64_t retry_delay(uint32_t tries, uint64_t base, uint64_t ceiling, uint32_t random);
 
 #endif

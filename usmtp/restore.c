@@ -79,9 +79,8 @@ void restore_save(struct deliver *d, bool time)
 
 static void load_time(struct deliver *d, const struct checkpoint_line *l, uint64_t offset)
 {
-    int64_t away = clock_wall() - l->wall, most = (int64_t)site_longest_ceiling(d->program->site);
-
-    d->service_base = l->first + (away < 0 ? 0 : away > most ? most : away);
+    d->service_base = clock_resumed(l->first, l->wall, clock_wall(),
+                                    (int64_t)site_longest_ceiling(d->program->site));
     d->time_line = offset;
 }
 

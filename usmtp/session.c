@@ -317,24 +317,16 @@ static void take_line(struct session *s, struct span line, struct buf *out)
 
 void session_input(struct session *s, struct span octets, struct buf *out)
 {
+    struct span line;
+
     while (octets.n > 0 && s->state != SESSION_CLOSED) {
-        size_t end = span_find(octets, '\n');
-        size_t room = REPLY_LINE_MAX > s->line.len ? REPLY_LINE_MAX - s->line.len : 0;
-        /* What a line has beyond the limit is read and forgotten. */
-        buf_add(&s->line, octets.p, end < room ? end : room);
-        if (s->line.failed) {
-            session_lost(s, "memory is short");
-            return;
-        }
-        if (end == octets.n)
-            return;
-        octets = span_from(octets, end + 1);
-        struct span line = BUF_SPAN(&s->line);
-        if (line.n > 0 && line.p[line.n - 1] == '\r')
-            line.n--;
+        if (!reply_collect(&s->line, &octets, &line))
+            break;
         take_line(s, line, out);
         buf_clear(&s->line);
     }
+    if (s->line.failed)
+        session_lost(s, "memory is short");
 }
 
 static void refuse_here(struct session *s, const char *status, const char *why)

@@ -20,23 +20,6 @@ static enum lmtp_verdict class_verdict(const struct reply *r)
     return r->code >= 500 ? LMTP_NEVER : LMTP_LATER;
 }
 
-/* "550 5.1.1 No such user", on one line. */
-static void reply_words(char out[LMTP_TEXT_MAX], const struct reply *r)
-{
-    int n = snprintf(out, LMTP_TEXT_MAX, "%u", r->code);
-
-    if (r->class != 0)
-        n += snprintf(out + n, (size_t)(LMTP_TEXT_MAX - n), " %u.%u.%u", r->class, r->subject,
-                      r->detail);
-    if (r->text.len > 0)
-        out[n++] = ' ';
-    for (size_t i = 0; i < r->text.len && n + 1 < LMTP_TEXT_MAX; i++) {
-        unsigned char c = (unsigned char)r->text.data[i];
-        out[n++] = c == '\n' ? ' ' : c >= ' ' && c < 0x7F ? (char)c : '?';
-    }
-    out[n] = '\0';
-}
-
 static void judge(const struct lmtp *l, struct lmtp_recipient *to, enum lmtp_verdict verdict)
 {
     if (to->verdict != LMTP_OPEN)
@@ -45,7 +28,7 @@ static void judge(const struct lmtp *l, struct lmtp_recipient *to, enum lmtp_ver
     reply_enhanced(&l->reply, to->status);
     if (verdict == LMTP_LATER && to->status[0] != '4')
         snprintf(to->status, sizeof(to->status), "4.5.0");
-    reply_words(to->text, &l->reply);
+    reply_words(&l->reply, to->text, sizeof(to->text));
 }
 
 static void judge_here(struct lmtp_recipient *to, enum lmtp_verdict verdict, const char *status,
@@ -134,7 +117,7 @@ static bool wanted(const struct lmtp *l, unsigned class)
 /* The server will have none of us: no mail is to blame. */
 static void unwelcome(struct lmtp *l, struct buf *out)
 {
-    reply_words(l->why, &l->reply);
+    reply_words(&l->reply, l->why, sizeof(l->why));
     enter(l, LMTP_QUIT, out);
 }
 
@@ -308,7 +291,7 @@ void lmtp_close(struct lmtp *l)
 static void goodbye(struct lmtp *l, struct buf *out)
 {
     if (!l->greeted)
-        reply_words(l->why, &l->reply);
+        reply_words(&l->reply, l->why, sizeof(l->why));
     if (l->mail != NULL)
         judge_all(l, LMTP_LATER);
     enter(l, LMTP_CLOSED, out);
@@ -331,24 +314,14 @@ static void take_line(struct lmtp *l, struct span line, struct buf *out)
 
 void lmtp_input(struct lmtp *l, struct span octets, struct buf *out)
 {
-    while (octets.n > 0 && l->state != LMTP_CLOSED) {
-        size_t end = span_find(octets, '\n');
-        size_t room = REPLY_LINE_MAX > l->line.len ? REPLY_LINE_MAX - l->line.len : 0;
-        /* What a line has beyond the limit is read and forgotten. */
-        buf_add(&l->line, octets.p, end < room ? end : room);
-        if (l->line.failed) {
-            lmtp_lost(l, "memory is short");
-            return;
-        }
-        if (end == octets.n)
-            return;
-        octets = span_from(octets, end + 1);
-        struct span line = BUF_SPAN(&l->line);
-        if (line.n > 0 && line.p[line.n - 1] == '\r')
-            line.n--;
+    struct span line;
+
+    while (l->state != LMTP_CLOSED && reply_collect(&l->line, &octets, &line)) {
         take_line(l, line, out);
         buf_clear(&l->line);
     }
+    if (l->line.failed)
+        lmtp_lost(l, "memory is short");
 }
 
 void lmtp_mail(struct lmtp *l, struct lmtp_mail *mail, struct buf *out)

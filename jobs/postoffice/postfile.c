@@ -1,14 +1,13 @@
-/* See postfile.h. SHA-256 without OpenSSL's EVP layer, for the reason told in lib/seal.c. */
-#define OPENSSL_SUPPRESS_DEPRECATED
+/* See postfile.h. */
 #include "jobs/postoffice/postfile.h"
 
 #include <errno.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/diag.h"
+#include "lib/digest.h"
 #include "lib/header.h"
 #include "lib/seal.h"
 
@@ -160,7 +159,7 @@ static void note_piece(struct postfile *p, struct span piece)
 }
 
 /* The whole file once: its seal, if it has one, and the digest of the text. False: errno. */
-static bool read_file(struct postfile *p, SHA256_CTX *ctx, struct seal *seal)
+static bool read_file(struct postfile *p, struct digest *digest, struct seal *seal)
 {
     char octets[PIECE];
     uint64_t at = 0, before = 0;
@@ -173,33 +172,33 @@ static bool read_file(struct postfile *p, SHA256_CTX *ctx, struct seal *seal)
         piece = span_from(piece, before < p->text_at ? (size_t)(p->text_at - before) : 0);
         before = at;
         note_piece(p, piece);
-        SHA256_Update(ctx, piece.p, piece.n);
+        digest_add(digest, piece);
     }
     return n == 0;
 }
 
-static void digest_begin(const struct postfile *p, const char *name, SHA256_CTX *ctx)
+static void name_digest(const struct postfile *p, const char *name, struct digest *digest)
 {
     int64_t written[2] = {p->written.tv_sec, p->written.tv_nsec};
     const char *from = p->envelope.from.text;
 
-    SHA256_Init(ctx);
-    SHA256_Update(ctx, name, strlen(name) + 1);
-    SHA256_Update(ctx, written, sizeof(written));
-    SHA256_Update(ctx, from, strlen(from) + 1);
+    digest_begin(digest);
+    digest_add(digest, (struct span){name, strlen(name) + 1});
+    digest_add(digest, (struct span){(const char *)written, sizeof(written)});
+    digest_add(digest, (struct span){from, strlen(from) + 1});
 }
 
 /* A damaged file tells so, whatever else was found wrong with it. */
 static enum postfile_result check(struct postfile *p, const char *name, enum postfile_result result,
                                   char reason[320])
 {
-    SHA256_CTX ctx;
+    struct digest digest;
     bool sealed = seal_there(p->fd);
     struct seal seal = {0};
     enum seal_state state = SEAL_NONE;
 
-    digest_begin(p, name, &ctx);
-    bool good = read_file(p, &ctx, sealed ? &seal : NULL);
+    name_digest(p, name, &digest);
+    bool good = read_file(p, &digest, sealed ? &seal : NULL);
     if (good && sealed)
         state = seal_check(&seal, p->fd);
     else
@@ -208,7 +207,7 @@ static enum postfile_result check(struct postfile *p, const char *name, enum pos
         errno = ENOMEM;
         good = false;
     }
-    SHA256_Final(p->digest, &ctx);
+    digest_end(&digest, p->digest);
     if (!good)
         return POSTFILE_TROUBLE;
     if (state == SEAL_BROKEN) {
@@ -236,15 +235,15 @@ enum postfile_result postfile_open(struct postfile *p, int fd, const struct stat
 
 bool postfile_id(const struct postfile *p, const char *userid, char out[POSTFILE_ID])
 {
-    unsigned char octets[sizeof(p->digest) + 16] = {0}, hash[SHA256_DIGEST_LENGTH];
-    SHA256_CTX ctx;
+    unsigned char octets[sizeof(p->digest) + 16] = {0}, hash[DIGEST_OCTETS];
+    struct digest digest;
 
     memcpy(octets, p->digest, sizeof(p->digest));
     if (!span_copy(span_of(userid), (char *)octets + sizeof(p->digest), 16))
         return false;
-    SHA256_Init(&ctx);
-    SHA256_Update(&ctx, octets, sizeof(octets));
-    SHA256_Final(hash, &ctx);
+    digest_begin(&digest);
+    digest_add(&digest, (struct span){(const char *)octets, sizeof(octets)});
+    digest_end(&digest, hash);
     for (size_t i = 0; i < POSTFILE_ID / 2; i++)
         snprintf(out + 2 * i, 3, "%02x", hash[i]);
     return true;

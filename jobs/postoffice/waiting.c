@@ -90,13 +90,9 @@ void waiting_remove(struct waiting *w, struct waiting_entry *e)
 
 void waiting_later(struct waiting *w, struct waiting_entry *e, int64_t base, int64_t ceiling)
 {
-    int64_t delay = base;
-
-    for (unsigned i = 0; i < e->tries && delay < ceiling; i++)
-        delay *= 2;
+    e->due = waiting_now(w) + (int64_t)clock_backoff(e->tries, (uint64_t)base, (uint64_t)ceiling);
     if (e->tries < TRIES_MAX)
         e->tries++;
-    e->due = waiting_now(w) + (delay < ceiling ? delay : ceiling);
     w->dirty = true;
 }
 
@@ -263,8 +259,7 @@ size_t waiting_open(struct waiting *w, int work, int64_t wall, int64_t gap_max)
             damaged = number;
     }
     buf_free(&text);
-    int64_t gap = wall - c.wall;
-    w->service = c.service + (gap < 0 ? 0 : gap > gap_max ? gap_max : gap);
+    w->service = clock_resumed(c.service, c.wall, wall, gap_max);
     w->saved = w->service;
     w->dirty = w->count > 0; /* the two clocks are to be noted side by side in each run */
     mend_times(w, gap_max);

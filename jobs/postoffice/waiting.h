@@ -4,9 +4,7 @@
  *   TIME service wall               the service clock
  *   KEPT first due tries name       a spool file that waits, times in service seconds
  *
- * Service seconds count the time the system has been at work: the steady clock while the program
- * runs, and what the wall clock says about the time between two runs, but never less than nothing
- * and never more than RETRYCEIL. So no step of the clock makes mail too old.
+ * Service seconds: see lib/clock.h; a pause between two runs counts RETRYCEIL at most.
  *
  * The checkpoint is a hint: losing it loses no mail, only its age and the delay. */
 #ifndef POSTOFFICE_WAITING_H

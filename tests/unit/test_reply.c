@@ -375,6 +375,85 @@ static void written_lines_are_bounded(void **state)
     buf_free(&out);
 }
 
+/* Whatever the pieces, the same lines; what is beyond the limit is forgotten, a CR before it too.
+ */
+static void lines_are_collected(void **state)
+{
+    static const char text[] = "220 one\r\n\n250-two\n\r\n250 th\rree\r\nrest";
+    static const char *const lines[] = {"220 one", "", "250-two", "", "250 th\rree"};
+
+    (void)state;
+    for (size_t step = 1; step < sizeof(text); step++) {
+        struct buf held = {0};
+        size_t n = 0;
+        for (size_t at = 0; at < sizeof(text) - 1; at += step) {
+            size_t left = sizeof(text) - 1 - at;
+            struct span octets = {text + at, step < left ? step : left}, line;
+            while (reply_collect(&held, &octets, &line)) {
+                assert_true(n < COUNT(lines));
+                assert_true(span_eq(line, span_of(lines[n++])));
+                buf_clear(&held);
+            }
+            assert_int_equal(octets.n, 0);
+        }
+        assert_int_equal(n, COUNT(lines));
+        assert_true(span_eq(BUF_SPAN(&held), SPAN("rest")));
+        buf_free(&held);
+    }
+}
+
+static void long_lines_are_cut(void **state)
+{
+    char text[REPLY_LINE_MAX + 100];
+    struct buf held = {0};
+    struct span octets = {text, sizeof(text)}, line;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    assert_false(reply_collect(&held, &octets, &line));
+    octets = SPAN("yyy\nz");
+    assert_true(reply_collect(&held, &octets, &line));
+    assert_int_equal(line.n, REPLY_LINE_MAX);
+    assert_int_equal(line.p[line.n - 1], 'x');
+    assert_true(span_eq(octets, SPAN("z")));
+    buf_clear(&held);
+    held.failed = true;
+    octets = SPAN("y\n");
+    assert_false(reply_collect(&held, &octets, &line));
+    buf_free(&held);
+}
+
+static void words_are_one_line(void **state)
+{
+    static const struct {
+        const char *lines, *words;
+        size_t size;
+    } cases[] = {
+        {"250 ok\n", "250 ok", 64},
+        {"250\n", "250", 64},
+        {"550-5.1.1 No\n550 5.1.1 such\tuser\n", "550 5.1.1 No such user", 64},
+        {"550 \xC3\xA4.\n", "550 ??.", 64},
+        {"550 5.1.1 No such user\n", "550 5.1", 8},
+        {"550 5.1.1 No such user\n", "550 5.1.1 No such use", 22},
+        {"550 5.1.1 No such user\n", "550 5.1.1 No such user", 23},
+        {"550 x\n", "", 1},
+    };
+    char out[64];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct reply r = {0};
+        struct span rest = span_of(cases[i].lines), line;
+        while (span_line(&rest, &line))
+            reply_line(&r, line);
+        memset(out, '#', sizeof(out));
+        reply_words(&r, out, cases[i].size);
+        assert_string_equal(out, cases[i].words);
+        assert_true(cases[i].size == sizeof(out) || out[cases[i].size] == '#');
+        reply_free(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +468,9 @@ int main(void)
         cmocka_unit_test(replies_are_written),
         cmocka_unit_test(wrong_replies_are_not_written),
         cmocka_unit_test(written_lines_are_bounded),
+        cmocka_unit_test(lines_are_collected),
+        cmocka_unit_test(long_lines_are_cut),
+        cmocka_unit_test(words_are_one_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
