@@ -36,12 +36,9 @@ static int write_last(int fd, uint64_t last)
 
     snprintf(text, sizeof(text), "%0*" PRIu64 "\n", DIGITS, last);
     ssize_t n = pwrite(fd, text, DIGITS + 1, 0);
-    if (n != DIGITS + 1) {
-        if (n >= 0)
-            errno = ENOSPC;
-        return -1;
-    }
-    return durable_sync(fd);
+    if (n != DIGITS + 1 && n >= 0)
+        errno = ENOSPC;
+    return n == DIGITS + 1 ? 0 : -1;
 }
 
 static int close_with(int fd, int result)
@@ -54,7 +51,8 @@ static int close_with(int fd, int result)
     return result;
 }
 
-int dataset_names_take(const struct spool *s, int64_t wall, unsigned count, uint64_t *first)
+/* Reserves them; returns the file, locked, to be synced. */
+static int reserve(const struct spool *s, int64_t wall, unsigned count, uint64_t *first)
 {
     uint64_t last = 0, stamp = dsname_stamp(wall);
 
@@ -69,7 +67,24 @@ int dataset_names_take(const struct spool *s, int64_t wall, unsigned count, uint
     *first = stamp;
     for (unsigned i = 1; i < count; i++)
         stamp = dsname_next(stamp);
-    return close_with(fd, write_last(fd, stamp));
+    return write_last(fd, stamp) < 0 ? durable_drop(fd) : fd;
+}
+
+int dataset_names_take(const struct spool *s, int64_t wall, unsigned count, uint64_t *first)
+{
+    int fd = reserve(s, wall, count, first);
+
+    return fd < 0 ? -1 : close_with(fd, durable_sync(fd));
+}
+
+int dataset_names_take_with(const struct spool *s, int64_t wall, unsigned count, uint64_t *first,
+                            struct syncset *set)
+{
+    int fd = reserve(s, wall, count, first);
+
+    if (fd >= 0)
+        flock(fd, LOCK_UN); /* what others reserve is above it */
+    return fd < 0 ? -1 : syncset_add(set, fd);
 }
 
 struct highest {
@@ -103,5 +118,5 @@ int dataset_names_check(const struct spool *s, struct span prefix)
     h.stamp = 0;
     if (durable_each(s->queue[QUEUE_MAIL], take_highest, &h) < 0)
         return durable_drop(fd);
-    return close_with(fd, write_last(fd, h.stamp));
+    return close_with(fd, write_last(fd, h.stamp) < 0 ? -1 : durable_sync(fd));
 }

@@ -12,6 +12,10 @@
 /* Reserves `count` names from *first on (the others by dsname_next()), not before `wall`. The
  * reservation is on stable storage when this returns 0. -1 with errno: none was reserved. */
 int dataset_names_take(const struct spool *s, int64_t wall, unsigned count, uint64_t *first);
+/* The same, but the reservation is on stable storage only with the set: for names that nobody sees
+ * before that. */
+int dataset_names_take_with(const struct spool *s, int64_t wall, unsigned count, uint64_t *first,
+                            struct syncset *set);
 /* After NAMES was lost: no name that stands in mail/ now shall be handed out. Called by daemons
  * when they start; does nothing while NAMES is whole. */
 int dataset_names_check(const struct spool *s, struct span prefix);

@@ -38,6 +38,8 @@ int hold_stage(struct unit *u, const struct hold *h)
     char reason[NAME_MAX + 1];
     int result = -1;
 
+    if (unit_keep(u, h->as) < 0)
+        return -1;
     unit_reason_name(reason, h->as);
     errno = ENOMEM;
     if (write_words(&words, h) && (h->owner == NULL || write_notice(&text, h, BUF_SPAN(&words))))

@@ -10,7 +10,7 @@ struct hold {
     const struct program *program;
     const char *by;      /* "SPOOL#4": who holds it, for the notice */
     enum unit_part part; /* UNIT_HOLD, or UNIT_DEAD for what nobody can be told of */
-    const char *as;      /* its name in the unit, and where it is kept */
+    char *as;            /* its name in the unit; then the one it is kept under (unit_keep()) */
     const char *owner;   /* login; NULL: no notice is written */
     const char *id;      /* of the notice: its name in POST, unique */
     const char *subject; /* of the notice, printable */

@@ -80,14 +80,19 @@ static bool quiet(struct watch_list *list, const struct ready_rules *rules, cons
     return rules->now_ms - w->since_ms >= rules->quiet_ms;
 }
 
-static bool whole(struct watch_list *list, const struct ready_rules *rules, int fd,
-                  const struct stat *st)
+enum lease { LEASE_HELD, LEASE_REFUSED, LEASE_NONE };
+
+static enum lease take_lease(const struct ready_rules *rules, int fd)
 {
     if (rules->quiet_ms == READY_WHOLE || fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
-        return true;
-    if (errno == EAGAIN)
-        return false;
-    return quiet(list, rules, st);
+        return LEASE_HELD;
+    return errno == EAGAIN ? LEASE_REFUSED : LEASE_NONE;
+}
+
+static bool whole(struct watch_list *list, const struct ready_rules *rules, enum lease lease,
+                  const struct stat *st)
+{
+    return lease == LEASE_HELD || (lease == LEASE_NONE && quiet(list, rules, st));
 }
 
 enum ready ready_check(struct watch_list *list, const struct ready_rules *rules, int dir,
@@ -110,8 +115,10 @@ enum ready ready_check(struct watch_list *list, const struct ready_rules *rules,
         return (errno == EACCES || errno == EPERM) && quiet(list, rules, st) ? READY_BAD
                                                                              : READY_BUSY;
     }
+    enum lease lease = take_lease(rules, *fd);
+    /* What is known of it is true only while nobody can write to it. */
     *reason = fstat(*fd, st) < 0 ? "it cannot be examined" : refuse(st, rules);
-    if (*reason == NULL && st->st_nlink == 1 && whole(list, rules, *fd, st) && fstat(*fd, st) == 0)
+    if (*reason == NULL && st->st_nlink == 1 && whole(list, rules, lease, st))
         return READY;
     close(*fd);
     *fd = -1;

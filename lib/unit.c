@@ -15,13 +15,15 @@
 #include "lib/dataset.h"
 #include "lib/seal.h"
 
+enum { OWN_MODE = 0600 /* the daemons' umask leaves it as it is */ };
+
 static const struct {
     const char *name;
     enum spool_queue queue;
     mode_t mode;
     bool keeps; /* a claimed file with its reason here goes to this queue */
 } parts[UNIT_PARTS] = {
-    [UNIT_MAIL] = {"mail", QUEUE_MAIL, 0600, false},
+    [UNIT_MAIL] = {"mail", QUEUE_MAIL, OWN_MODE, false},
     [UNIT_POST] = {"POST", QUEUE_POST, 0640, false},
     [UNIT_PRT] = {"PRT", QUEUE_PRT, 0640, false},
     [UNIT_HOLD] = {"HOLD", QUEUE_HOLD, 0640, true},
@@ -83,7 +85,7 @@ int unit_begin(struct unit *u, const struct spool *s, const char *owner, unsigne
     return u->in < 0 ? -1 : 0;
 }
 
-enum { NAME_TRIES = 10000 };
+enum { NAME_TRIES = 10000, WHOLE_MAX = 16384 };
 
 /* The nth name like `name`: itself, then 2-name, 3-name. */
 static void name_like(char out[NAME_MAX + 1], unsigned n, const char *name)
@@ -115,25 +117,45 @@ static int mark(char out[NAME_MAX + 1], const char *name)
     return 0;
 }
 
-/* May a file of this name be kept, and come back under it? */
-static bool keepable(const struct unit *u, const char *name)
+/* Could a file of this name come back under it, and have a reason beside it? */
+static bool usable(const char *name)
 {
-    if (strlen(name) > KEPT_MAX || marked(name))
-        return false;
-    for (int i = 0; i < UNIT_PARTS; i++)
-        if (parts[i].keeps &&
-            faccessat(u->spool->queue[parts[i].queue], name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-            return false;
-    return true;
+    return strlen(name) <= KEPT_MAX && !marked(name);
 }
 
 int unit_claim(struct unit *u, const char *name, char *as)
 {
-    if (keepable(u, name))
+    int queue = u->spool->queue[u->source];
+
+    if (usable(name)) {
         snprintf(as, NAME_MAX + 1, "%s", name);
-    else if (mark(as, name) < 0)
+        if (durable_move(queue, name, u->in, as) == 0)
+            return 0;
+        if (errno != EEXIST) /* else a file of this name came, was claimed, and another one came */
+            return -1;
+    }
+    return mark(as, name) < 0 ? -1 : durable_move(queue, name, u->in, as);
+}
+
+static bool taken_where_kept(const struct unit *u, const char *name)
+{
+    for (int i = 0; i < UNIT_PARTS; i++)
+        if (parts[i].keeps &&
+            faccessat(u->spool->queue[parts[i].queue], name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            return true;
+    return false;
+}
+
+int unit_keep(struct unit *u, char *as)
+{
+    char other[NAME_MAX + 1];
+
+    if (marked(as) || !taken_where_kept(u, as))
+        return 0;
+    if (mark(other, as) < 0 || durable_move(u->in, as, u->in, other) < 0)
         return -1;
-    return durable_move(u->spool->queue[u->source], name, u->in, as);
+    memcpy(as, other, sizeof(other));
+    return 0;
 }
 
 void unit_reason_name(char out[NAME_MAX + 1], const char *as)
@@ -169,9 +191,10 @@ int unit_create(struct unit *u, enum unit_part part, const char *name)
             return -1;
         u->parts_used |= 1U << part;
     }
-    int fd = durable_create(u->part[part], name, parts[part].mode);
+    mode_t mode = parts[part].mode;
+    int fd = durable_create(u->part[part], name, mode);
     /* Whatever the umask: a post office reads by its group. */
-    return fd >= 0 && fchmod(fd, parts[part].mode) < 0 ? durable_drop(fd) : fd;
+    return fd >= 0 && mode != OWN_MODE && fchmod(fd, mode) < 0 ? durable_drop(fd) : fd;
 }
 
 int unit_done(struct unit *u, int fd)
@@ -179,16 +202,36 @@ int unit_done(struct unit *u, int fd)
     return seal_file(fd) < 0 ? durable_drop(fd) : syncset_add(&u->sync, fd);
 }
 
+/* In one call where they are small, as nearly all are. */
+static int write_both(int fd, struct span head, struct span text)
+{
+    char whole[WHOLE_MAX];
+
+    if (head.n > sizeof(whole) || text.n > sizeof(whole) - head.n)
+        return durable_write(fd, head.p, head.n) < 0 ? -1 : durable_write(fd, text.p, text.n);
+    if (head.n > 0)
+        memcpy(whole, head.p, head.n);
+    if (text.n > 0)
+        memcpy(whole + head.n, text.p, text.n);
+    return durable_write(fd, whole, head.n + text.n);
+}
+
 int unit_put(struct unit *u, enum unit_part part, const char *name, struct span head,
              struct span text)
 {
     int fd = unit_create(u, part, name);
+    struct seal seal = {0};
 
     if (fd < 0)
         return -1;
-    if (durable_write(fd, head.p, head.n) < 0 || durable_write(fd, text.p, text.n) < 0)
-        return durable_drop(fd);
-    return unit_done(u, fd);
+    seal_add(&seal, head);
+    seal_add(&seal, text);
+    int result = write_both(fd, head, text);
+    if (result < 0)
+        seal_drop(&seal);
+    else
+        result = seal_end(&seal, fd);
+    return result < 0 ? durable_drop(fd) : syncset_add(&u->sync, fd);
 }
 
 /* Everything the commit rests on: the new files, their entries, and the claims on both sides. */

@@ -43,10 +43,12 @@ int unit_owner(const struct spool *s, const char *owner);
  * unit_rollback(), which is safe at any time before unit_commit() was called. */
 int unit_begin(struct unit *u, const struct spool *s, const char *owner, unsigned number,
                enum spool_queue source);
-/* Moves a file of the source queue into the unit, under its name or, where that is taken in HOLD or
- * DEAD or leaves no room for UNIT_REASON, one that can be kept there; as[] (NAME_MAX + 1 octets)
- * learns which. ENOENT: somebody else took it away. */
+/* Moves a file of the source queue into the unit, under its name or one made of it; as[] (NAME_MAX
+ * + 1 octets) learns which. ENOENT: somebody else took it away. */
 int unit_claim(struct unit *u, const char *name, char *as);
+/* A claimed file is to be kept in HOLD or DEAD: where its name is taken there it gets another one,
+ * and as[] learns it. To be called before its reason is staged. */
+int unit_keep(struct unit *u, char *as);
 /* The name of the reason beside a kept file: as + UNIT_REASON. */
 void unit_reason_name(char out[NAME_MAX + 1], const char *as);
 /* Gives one claimed file back to its queue, as if it had never been claimed. */

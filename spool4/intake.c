@@ -22,7 +22,11 @@
 #include "lib/wake.h"
 #include "spool4/convert.h"
 
-enum { BATCH_FILES = 512, BATCH_OCTETS = 16 << 20, NUMBERS = 8 /* job numbers taken at once */ };
+enum {
+    BATCH_FILES = 2048,
+    BATCH_OCTETS = 16 << 20,
+    NUMBERS_MAX = 64 /* job numbers taken at once, when many are needed */
+};
 
 struct job {
     char name[NAME_MAX + 1]; /* in the queue */
@@ -40,6 +44,11 @@ struct batch {
     struct unit unit;
     bool begun;
     bool undo; /* a file that must not be in the unit could not leave it */
+    struct {   /* the last one asked for: a queue is filled by few */
+        bool known;
+        uid_t uid;
+        char login[LOGIN_MAX + 1];
+    } owner;
     struct job *job;
     size_t jobs, cap, octets;
 };
@@ -58,18 +67,23 @@ static void batch_clear(struct batch *b)
     for (size_t i = 0; i < b->jobs; i++)
         free_job(&b->job[i]);
     b->jobs = b->octets = 0;
-    b->begun = b->undo = false;
+    b->begun = b->undo = b->owner.known = false;
 }
 
 /* The owner's login in letters that may stand in a header. False: it cannot be found out now. */
-static bool owner_name(uid_t uid, char out[LOGIN_MAX + 1])
+static bool owner_name(struct batch *b, uid_t uid, char out[LOGIN_MAX + 1])
 {
-    if (login_name(uid, out) == LOGIN_TROUBLE)
-        return false;
-    for (char *p = out; *p != '\0'; p++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p))
-            *p = '_';
-    return true;
+    char *login = b->owner.login;
+
+    if (!b->owner.known || b->owner.uid != uid) {
+        b->owner.known = login_name(uid, login) != LOGIN_TROUBLE;
+        b->owner.uid = uid;
+        for (char *p = login; *p != '\0'; p++)
+            if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p))
+                *p = '_';
+    }
+    memcpy(out, login, LOGIN_MAX + 1);
+    return b->owner.known;
 }
 
 /* The whole of an open file; it may shrink or grow while we read, never past what is allowed. */
@@ -181,12 +195,14 @@ static bool same_file(const struct batch *b, const struct job *j, const struct s
            now.st_dev == st->st_dev;
 }
 
-/* Numbers for dropped files are taken from the counter in blocks: one lock for many files. */
+/* Numbers for dropped files are taken from the counter in blocks that grow: one lock for many
+ * files, and no number wasted by one who comes for one file. */
 static unsigned next_number(struct intake *in)
 {
     if (in->numbers == 0) {
-        in->number = spool_job_numbers(&in->spool, NUMBERS);
-        in->numbers = in->number == 0 ? 0 : NUMBERS;
+        in->block = in->block == 0 ? 1 : in->block < NUMBERS_MAX ? in->block * 2 : NUMBERS_MAX;
+        in->number = spool_job_numbers(&in->spool, in->block);
+        in->numbers = in->number == 0 ? 0 : in->block;
     }
     if (in->numbers == 0)
         return 0;
@@ -323,7 +339,7 @@ static enum pass gather(struct batch *b, const char *name, const struct ready_ru
         result = refused(in, name, rules, &st);
     } else if (r == READY && !same_file(b, j, &st)) {
         give_back(b, j);
-    } else if (!owner_name(st.st_uid, j->owner) || (r == READY && !fill_job(b, j, fd, &st))) {
+    } else if (!owner_name(b, st.st_uid, j->owner) || (r == READY && !fill_job(b, j, fd, &st))) {
         trouble(in, name, strerror(j->later ? ENOMEM : errno));
         give_back(b, j);
         free_job(j);
@@ -377,7 +393,7 @@ static int stage_mail(struct batch *b, const struct mail *m, uint64_t *stamp)
     return result;
 }
 
-static int stage_held(struct batch *b, const struct job *j, uint64_t *stamp)
+static int stage_held(struct batch *b, struct job *j, uint64_t *stamp)
 {
     char id[DSNAME_MAX + 1], subject[80], advice[120];
     struct hold h = {.program = b->in->program,
@@ -403,10 +419,11 @@ static int stage(struct batch *b)
 {
     uint64_t stamp;
 
-    if (dataset_names_take(&b->in->spool, clock_wall(), names_needed(b), &stamp) < 0)
+    if (dataset_names_take_with(&b->in->spool, clock_wall(), names_needed(b), &stamp,
+                                &b->unit.sync) < 0)
         return -1;
     for (size_t i = 0; i < b->jobs; i++) {
-        const struct job *j = &b->job[i];
+        struct job *j = &b->job[i];
         if (j->reason[0] != '\0' && stage_held(b, j, &stamp) < 0)
             return -1;
         for (size_t m = 0; j->reason[0] == '\0' && m < j->mails; m++)

@@ -12,6 +12,7 @@ struct intake {
     struct watch_list watches;
     unsigned units;           /* begun by this process: names of units */
     unsigned number, numbers; /* job numbers: the next, and how many are left */
+    unsigned block;           /* so many were taken the last time */
 };
 
 /* One pass over the queue, or one full batch of it. */

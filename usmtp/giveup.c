@@ -101,7 +101,7 @@ static int write_notice(int fd, struct mailfile *m, const struct report *r)
 
 /* Kept with its reason, and its owner told: in HOLD what somebody can mend, in DEAD a notice that
  * nobody can be sent. */
-static int stage_kept(struct giveup *g, struct unit *u, const struct giveup_item *i, const char *as,
+static int stage_kept(struct giveup *g, struct unit *u, const struct giveup_item *i, char *as,
                       enum unit_part part)
 {
     char id[DSNAME_MAX + 1], owner[LOGIN_MAX + 1];
@@ -155,8 +155,8 @@ static void fill_report(const struct giveup *g, const struct giveup_item *i,
 }
 
 /* The notice to its sender; a dead letter where there is none. */
-static int stage_notice(struct giveup *g, struct unit *u, const struct giveup_item *i,
-                        const char *as, struct mailfile *m)
+static int stage_notice(struct giveup *g, struct unit *u, const struct giveup_item *i, char *as,
+                        struct mailfile *m)
 {
     const struct msg_log *log = &g->program->log;
     char id[DSNAME_MAX + 1];

@@ -162,7 +162,8 @@ static enum pass hold(struct writer *w, const char *name, const char *why)
     struct unit u;
 
     if (unit_begin(&u, &w->spool, "printer", ++w->units, QUEUE_PRT) < 0 ||
-        unit_claim(&u, name, as) < 0 || stage_reason(&u, as, name, why) < 0) {
+        unit_claim(&u, name, as) < 0 || unit_keep(&u, as) < 0 ||
+        stage_reason(&u, as, name, why) < 0) {
         trouble(w, name, strerror(errno));
         if (unit_rollback(&u) == 0)
             return PASS_TROUBLE;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/dataset.h"
+#include "lib/seal.h"
 #include "lib/unit.h"
 
 struct place {
@@ -214,6 +215,65 @@ static void a_committed_unit_is_finished(void **state)
     assert_int_equal(system(command), 0);
 }
 
+static void a_kept_file_has_a_name_of_its_own(void **state)
+{
+    struct place *p = *state;
+    const struct spool *s = &p->spool;
+    char first[NAME_MAX + 1], second[NAME_MAX + 1], reason[NAME_MAX + 1];
+    struct unit u;
+
+    put(s->queue[QUEUE_HOLD], "job", "held long ago");
+    put(s->queue[QUEUE_REMOTE], "job", "first");
+    assert_int_equal(unit_begin(&u, s, "test", 1, QUEUE_REMOTE), 0);
+    assert_int_equal(unit_claim(&u, "job", first), 0);
+    assert_string_equal(first, "job");
+    put(s->queue[QUEUE_REMOTE], "job", "second");
+    assert_int_equal(unit_claim(&u, "job", second), 0);
+    assert_string_not_equal(second, "job");
+    assert_int_equal(unit_keep(&u, first), 0);
+    assert_string_not_equal(first, "job");
+    assert_string_not_equal(first, second);
+    unit_reason_name(reason, first);
+    stage(&u, UNIT_HOLD, reason, "why");
+    assert_int_equal(unit_commit(&u), 0);
+    assert_int_equal(unit_publish(&u), 0);
+    expect_text(s->queue[QUEUE_HOLD], "job", "held long ago");
+    expect_text(s->queue[QUEUE_HOLD], first, "first");
+    expect_text(s->queue[QUEUE_HOLD], reason, "why");
+    assert_false(there(s->queue[QUEUE_REMOTE], "job"));
+    assert_false(there(s->queue[QUEUE_HOLD], second)); /* it had no reason: it is used up */
+}
+
+static void what_was_put_has_its_seal(void **state)
+{
+    struct place *p = *state;
+    const struct spool *s = &p->spool;
+    static char text[40000]; /* more than is written in one call */
+    static const size_t sizes[] = {0, 1, 1000, sizeof(text)};
+
+    memset(text, 'x', sizeof(text));
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        char name[16], got[sizeof(text) + 8];
+        struct seal seal = {0};
+        struct unit u;
+
+        snprintf(name, sizeof(name), "notice%u", i);
+        assert_int_equal(unit_begin(&u, s, "test", i, QUEUE_REMOTE), 0);
+        assert_int_equal(unit_put(&u, UNIT_POST, name, SPAN("head"), (struct span){text, sizes[i]}),
+                         0);
+        assert_int_equal(unit_commit(&u), 0);
+        assert_int_equal(unit_publish(&u), 0);
+        int fd = durable_open(s->queue[QUEUE_POST], name);
+        assert_true(fd >= 0);
+        assert_int_equal(read(fd, got, sizeof(got)), 4 + sizes[i]);
+        assert_memory_equal(got, "head", 4);
+        assert_memory_equal(got + 4, text, sizes[i]);
+        seal_add(&seal, (struct span){got, 4 + sizes[i]});
+        assert_int_equal(seal_check(&seal, fd), seal_there(fd) ? SEAL_GOOD : SEAL_NONE);
+        close(fd);
+    }
+}
+
 static void names_only_count_upward(void **state)
 {
     struct place *p = *state;
@@ -303,6 +363,8 @@ int main(void)
         CASE(many_files_share_one_sync),
         CASE(an_uncommitted_unit_is_undone),
         CASE(a_committed_unit_is_finished),
+        CASE(a_kept_file_has_a_name_of_its_own),
+        CASE(what_was_put_has_its_seal),
         CASE(names_only_count_upward),
         CASE(lost_names_begin_above_what_stands),
         CASE(job_numbers_go_round),
