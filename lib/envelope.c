@@ -2,6 +2,7 @@
 #include "lib/envelope.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/diag.h"
 
@@ -111,13 +112,20 @@ bool envelope_add(struct envelope *e, const struct address *to)
     return true;
 }
 
-static void write_field(struct buf *out, const char *name, const struct address *a)
+static void write_address(struct buf *out, const char *name, const struct address *a)
 {
     buf_adds(out, name);
     buf_addc(out, ' ');
     address_write(out, a);
+}
+
+static void write_field(struct buf *out, const char *name, const struct address *a)
+{
+    write_address(out, name, a);
     buf_addc(out, '\n');
 }
+
+static const char vba[] = "X-Recfm: VBA\n";
 
 bool envelope_write(struct buf *out, const struct address *from, const struct address *to,
                     size_t nto, bool asa)
@@ -126,7 +134,22 @@ bool envelope_write(struct buf *out, const struct address *from, const struct ad
     for (size_t i = 0; i < nto; i++)
         write_field(out, "X-To:", &to[i]);
     if (asa)
-        buf_adds(out, "X-Recfm: VBA\n");
+        buf_adds(out, vba);
+    return !out->failed;
+}
+
+bool envelope_write_padded(struct buf *out, const struct address *from, const struct address *to,
+                           bool asa, size_t octets)
+{
+    size_t before = out->len, behind = 1 + (asa ? strlen(vba) : 0); /* the address line */
+
+    write_field(out, "X-From:", from);
+    write_address(out, "X-To:", to);
+    while (out->len - before + behind < octets && !out->failed)
+        buf_addc(out, ' ');
+    buf_addc(out, '\n');
+    if (asa)
+        buf_adds(out, vba);
     return !out->failed;
 }
 

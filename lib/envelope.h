@@ -39,6 +39,10 @@ bool envelope_add(struct envelope *e, const struct address *to);
 /* Writes X-From and one X-To for each of to[0..nto), then X-Recfm if asa. LF ends each line. */
 bool envelope_write(struct buf *out, const struct address *from, const struct address *to,
                     size_t nto, bool asa);
+/* The same for one recipient, with blanks behind the address so that all has `octets` of them, for
+ * heads of one length; without any where it is longer. */
+bool envelope_write_padded(struct buf *out, const struct address *from, const struct address *to,
+                           bool asa, size_t octets);
 void envelope_free(struct envelope *e);
 
 #endif

@@ -14,9 +14,9 @@
 
 #define SEAL_NAME "user.spoolmail.seal"
 
-enum { TEXT_MAX = 64, PIECE = 32768 };
+enum { PIECE = 32768 };
 
-void seal_add(struct seal *s, struct span octets)
+static void digest(struct seal *s, struct span octets)
 {
     if (s->context == NULL && !s->failed) {
         s->context = malloc(sizeof(SHA256_CTX));
@@ -24,32 +24,61 @@ void seal_add(struct seal *s, struct span octets)
     }
     if (!s->failed && octets.n > 0 && SHA256_Update(s->context, octets.p, octets.n) != 1)
         s->failed = true;
+}
+
+void seal_add(struct seal *s, struct span octets)
+{
+    size_t before = 0;
+
+    if (s->checking && s->length < s->cut) {
+        before = s->cut - (size_t)s->length;
+        if (before > octets.n)
+            before = octets.n;
+        s->failed |= !buf_add(&s->front, octets.p, before);
+    }
     s->length += octets.n;
+    digest(s, span_from(octets, before));
 }
 
 void seal_drop(struct seal *s)
 {
     free(s->context);
+    buf_free(&s->front);
     *s = (struct seal){0};
 }
 
-/* The attribute's text; false when there is no digest to be had. */
-static bool seal_text(struct seal *s, char text[TEXT_MAX])
+void seal_branch(struct seal *s, const struct seal *from, size_t cut)
 {
-    unsigned char digest[SHA256_DIGEST_LENGTH];
+    *s = (struct seal){.length = from->length, .cut = cut, .failed = from->failed};
+    if (from->context == NULL || s->failed)
+        return;
+    s->context = malloc(sizeof(SHA256_CTX));
+    s->failed = s->context == NULL;
+    if (!s->failed)
+        memcpy(s->context, from->context, sizeof(SHA256_CTX));
+}
 
-    seal_add(s, (struct span){"", 0}); /* an empty file has a digest too */
-    bool good = !s->failed && SHA256_Final(digest, s->context) == 1;
-    int n = snprintf(text, TEXT_MAX, "1 %" PRIu64 " ", s->length);
+/* The attribute's text; false when there is no digest to be had. */
+static bool seal_text(struct seal *s, char text[SEAL_TEXT_MAX])
+{
+    unsigned char octets[SHA256_DIGEST_LENGTH];
+    int n;
+
+    digest(s, BUF_SPAN(&s->front)); /* an empty file has a digest too */
+    bool good = !s->failed && SHA256_Final(octets, s->context) == 1;
+    if (s->cut > 0)
+        n = snprintf(text, SEAL_TEXT_MAX, "2 %" PRIu64 " %zu ", s->length, s->cut);
+    else
+        n = snprintf(text, SEAL_TEXT_MAX, "1 %" PRIu64 " ", s->length);
     for (int i = 0; good && i < SEAL_DIGEST; i++)
-        n += snprintf(text + n, (size_t)(TEXT_MAX - n), "%02x", digest[i]);
+        n += snprintf(text + n, (size_t)(SEAL_TEXT_MAX - n), "%02x", octets[i]);
     seal_drop(s);
     return good;
 }
 
 int seal_end(struct seal *s, int fd)
 {
-    char text[TEXT_MAX];
+    char text[SEAL_TEXT_MAX];
 
     if (!seal_text(s, text)) {
         errno = ENOMEM;
@@ -82,22 +111,39 @@ int seal_file(int fd)
     return seal_end(&s, fd);
 }
 
-bool seal_there(int fd)
+/* The cut of the second form; 0: it is the first, or none of ours. */
+static size_t cut_of(struct span text)
 {
-    return fgetxattr(fd, SEAL_NAME, NULL, 0) >= 0;
+    struct span word;
+    uint64_t cut;
+
+    if (!span_cut(&text, ' ', &word) || !span_eq(word, SPAN("2")) || !span_cut(&text, ' ', &word) ||
+        !span_cut(&text, ' ', &word) || !span_number(word, SEAL_CUT_MAX, &cut))
+        return 0;
+    return (size_t)cut;
 }
 
-enum seal_state seal_check(struct seal *s, int fd)
+bool seal_open(struct seal *s, int fd)
 {
-    char text[TEXT_MAX], found[TEXT_MAX];
-    ssize_t n = fgetxattr(fd, SEAL_NAME, found, sizeof(found) - 1);
+    ssize_t n = fgetxattr(fd, SEAL_NAME, s->found, sizeof(s->found) - 1);
 
-    if (n < 0) {
+    if (n < 0 && errno != ERANGE)
+        return false;
+    s->found[n < 0 ? 0 : n] = '\0'; /* one too long for us was not written by us */
+    s->cut = cut_of(span_of(s->found));
+    s->checking = true;
+    return true;
+}
+
+enum seal_state seal_check(struct seal *s)
+{
+    char text[SEAL_TEXT_MAX], found[SEAL_TEXT_MAX];
+
+    if (!s->checking) {
         seal_drop(s);
-        /* A seal too long for us was not written by us. */
-        return errno == ERANGE ? SEAL_BROKEN : SEAL_NONE;
+        return SEAL_NONE;
     }
-    found[n] = '\0';
+    memcpy(found, s->found, sizeof(found));
     if (!seal_text(s, text))
         return SEAL_TROUBLE;
     return strcmp(text, found) == 0 ? SEAL_GOOD : SEAL_BROKEN;

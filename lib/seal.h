@@ -3,6 +3,10 @@
  * HEX" with the first 16 octets of SHA-256; on a file system without attributes a file simply has
  * none, as has a file that a job dropped.
  *
+ * A second form is for files that differ only at their front: "2 LENGTH CUT HEX", where the digest
+ * is over the octets from CUT on and then those before it. So what is common is digested once. CUT
+ * is at most SEAL_CUT_MAX.
+ *
  * It is no defence against an owner who alters his own file and its seal; it finds cuts, flipped
  * bits and zeroed runs. The one home of OpenSSL's digests. */
 #ifndef SPOOLMAIL_SEAL_H
@@ -10,13 +14,16 @@
 
 #include "lib/buf.h"
 
-enum { SEAL_DIGEST = 16 };
+enum { SEAL_DIGEST = 16, SEAL_CUT_MAX = 65536, SEAL_TEXT_MAX = 72 };
 
-/* A digest in the making. Zero it to begin; seal_end() or seal_drop() ends it. */
+/* A digest in the making. Zero it to begin; seal_end(), seal_check() or seal_drop() ends it. */
 struct seal {
     void *context; /* of the digest; NULL: nothing was added yet */
     uint64_t length;
-    bool failed;
+    size_t cut;                /* 0: the first form */
+    struct buf front;          /* checking: octets before the cut, which are digested last */
+    char found[SEAL_TEXT_MAX]; /* checking: the file's seal */
+    bool checking, failed;
 };
 
 void seal_add(struct seal *s, struct span octets);
@@ -24,6 +31,9 @@ void seal_add(struct seal *s, struct span octets);
  * concerns the data (EIO, ENOSPC, EDQUOT): no attributes here is no error. */
 int seal_end(struct seal *s, int fd);
 void seal_drop(struct seal *s);
+/* For the second form: *from has what is common to several files; *s goes on from there with the
+ * `cut` octets that stand before it in its file. */
+void seal_branch(struct seal *s, const struct seal *from, size_t cut);
 /* The same for a file that was just written, by reading it back (its descriptor must be able to).
  */
 int seal_file(int fd);
@@ -34,10 +44,10 @@ enum seal_state {
     SEAL_BROKEN,
     SEAL_TROUBLE /* it could not be checked now: memory is short */
 };
-/* After all of the file was added to *s: does it agree with the file's seal? Ends *s. */
-enum seal_state seal_check(struct seal *s, int fd);
-/* Has the file a seal at all? Spares reading one that has none. */
-bool seal_there(int fd);
+/* Begins to check a file: reads its seal into *s, which was zero. False: it has none. */
+bool seal_open(struct seal *s, int fd);
+/* After all of the file was added to *s: does it agree with its seal? Ends *s. */
+enum seal_state seal_check(struct seal *s);
 /* What to tell about a broken one. */
 #define SEAL_REASON                                                                                \
     "it is damaged: length or digest is not what was written; restore it from a backup or have "   \

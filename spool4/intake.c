@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/copies.h"
 #include "lib/dataset.h"
 #include "lib/hold.h"
 #include "lib/login.h"
 #include "lib/seal.h"
-#include "lib/unit.h"
 #include "lib/wake.h"
 #include "spool4/convert.h"
 
@@ -267,10 +267,10 @@ static bool check_seal(int fd, struct span file, struct job *j)
 {
     struct seal seal = {0};
 
-    if (!seal_there(fd))
+    if (!seal_open(&seal, fd))
         return true;
     seal_add(&seal, file);
-    enum seal_state state = seal_check(&seal, fd);
+    enum seal_state state = seal_check(&seal);
     j->later = state == SEAL_TROUBLE;
     if (state == SEAL_BROKEN)
         snprintf(j->reason, sizeof(j->reason), SEAL_REASON);
@@ -368,25 +368,95 @@ static unsigned names_needed(const struct batch *b)
     return n;
 }
 
+/* The longest envelope of the mail's data sets; 0: memory is short. */
+static size_t longest_head(const struct mail *m)
+{
+    struct buf head = {0};
+    size_t longest = 0;
+
+    for (size_t i = 0; i < m->envelope.nto; i++) {
+        buf_clear(&head);
+        if (!envelope_write(&head, &m->envelope.from, &m->envelope.to[i], 1, m->asa)) {
+            longest = 0;
+            break;
+        }
+        longest = head.len > longest ? head.len : longest;
+    }
+    buf_free(&head);
+    return longest;
+}
+
+/* The envelope of recipient i and the name of his data set. With `octets` the head has so many. */
+static bool begin_data_set(const struct batch *b, const struct mail *m, size_t i, size_t octets,
+                           uint64_t *stamp, char name[DSNAME_MAX + 1], struct buf *head)
+{
+    struct span prefix = span_of(b->in->program->site->path);
+    const struct envelope *e = &m->envelope;
+
+    buf_clear(head);
+    bool good = dsname_format(prefix, *stamp, name) &&
+                (octets > 0 ? envelope_write_padded(head, &e->from, &e->to[i], m->asa, octets)
+                            : envelope_write(head, &e->from, &e->to[i], 1, m->asa));
+    *stamp = dsname_next(*stamp);
+    if (!good)
+        errno = ENOMEM;
+    return good;
+}
+
+/* A large mail written in full for each of many is worth a word, once. */
+static void tell_unshared(struct intake *in, const struct mail *m)
+{
+    enum { WORTH_A_WORD = 16 << 20 };
+    char queue[64];
+
+    if (in->told_unshared || m->envelope.nto * m->text.len < WORTH_A_WORD)
+        return;
+    in->told_unshared = true;
+    MSG(&in->program->log, T01SM033I, spool_queue_name(in->program->site, QUEUE_MAIL, queue),
+        msg_num((long long)m->envelope.nto).text, msg_num((long long)m->text.len).text);
+}
+
+/* A long text for several recipients. */
+static int stage_copies(struct batch *b, const struct mail *m, uint64_t *stamp)
+{
+    size_t octets = longest_head(m);
+    char name[DSNAME_MAX + 1];
+    struct buf head = {0};
+    struct copies copies;
+    int result = 0;
+
+    if (octets == 0) {
+        errno = ENOMEM;
+        return -1;
+    }
+    copies_begin(&copies, &b->unit, UNIT_MAIL, octets, BUF_SPAN(&m->text));
+    for (size_t i = 0; result == 0 && i < m->envelope.nto; i++)
+        result = begin_data_set(b, m, i, octets, stamp, name, &head)
+                     ? copies_put(&copies, name, BUF_SPAN(&head))
+                     : -1;
+    if (copies_end(&copies) < 0)
+        result = -1;
+    if (copies.unshared)
+        tell_unshared(b->in, m);
+    int saved = errno;
+    buf_free(&head);
+    errno = saved;
+    return result;
+}
+
 /* One data set for each recipient. */
 static int stage_mail(struct batch *b, const struct mail *m, uint64_t *stamp)
 {
-    struct span prefix = span_of(b->in->program->site->path);
     char name[DSNAME_MAX + 1];
     struct buf head = {0};
     int result = 0;
 
-    for (size_t i = 0; result == 0 && i < m->envelope.nto; i++) {
-        buf_clear(&head);
-        if (!dsname_format(prefix, *stamp, name) ||
-            !envelope_write(&head, &m->envelope.from, &m->envelope.to[i], 1, m->asa)) {
-            errno = ENOMEM;
-            result = -1;
-            break;
-        }
-        *stamp = dsname_next(*stamp);
-        result = unit_put(&b->unit, UNIT_MAIL, name, BUF_SPAN(&head), BUF_SPAN(&m->text));
-    }
+    if (m->envelope.nto > 1 && copies_worth(m->text.len))
+        return stage_copies(b, m, stamp);
+    for (size_t i = 0; result == 0 && i < m->envelope.nto; i++)
+        result = begin_data_set(b, m, i, 0, stamp, name, &head)
+                     ? unit_put(&b->unit, UNIT_MAIL, name, BUF_SPAN(&head), BUF_SPAN(&m->text))
+                     : -1;
     int saved = errno;
     buf_free(&head);
     errno = saved;

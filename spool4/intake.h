@@ -13,6 +13,7 @@ struct intake {
     unsigned units;           /* begun by this process: names of units */
     unsigned number, numbers; /* job numbers: the next, and how many are left */
     unsigned block;           /* so many were taken the last time */
+    bool told_unshared;       /* that a large mail was written in full for each recipient */
 };
 
 /* One pass over the queue, or one full batch of it. */

@@ -56,6 +56,29 @@ P
   assert_output ''
 }
 
+@test "damage to one copy of a large text is found, wherever it is; the other copies are sent" {
+  local at n=0 names
+  { printf 'X-From: CDoaks@mail.example.org\n'; seq -f 'X-To: user%.0f@far.example' 5; printf 'Subject: s\n\n'
+    seq 60000; } >"$SPOOL/jes/RMT21/.m"
+  mv "$SPOOL/jes/RMT21/.m" "$SPOOL/jes/RMT21/m"
+  "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+  names=("$SPOOL"/mail/OUT*)
+  assert_equal "${#names[@]}" 5
+  getfattr --only-values -n user.spoolmail.seal "${names[0]}" | grep -qE '^2 [0-9]+ [0-9]+ [0-9a-f]{32}$'
+  # In the envelope, in the header, in what may be shared.
+  for at in 8 300 200000; do
+    printf '~' | dd of="${names[n]}" bs=1 seek="$at" conv=notrunc status=none
+    n=$((n + 1))
+  done
+  start_server sink "$(tool smtpsink)" -p "$PORT" --maildir "$BATS_TEST_TMPDIR/sink"
+  wait_for_port "$PORT"
+  run "$BUILD/usmtp" -C "$MEMBER" --once --log stderr
+  assert_success
+  assert_equal "$(grep -c T01SM041W <<<"$output")" 3
+  assert_equal "$(grep -c 'status=sent' <<<"$output")" 2
+  assert_equal "$(for f in "$BATS_TEST_TMPDIR"/sink/new/*; do tail -n 60000 "$f" | tr -d '\r' | md5sum; done | sort -u)" "$(seq 60000 | md5sum)"
+}
+
 @test "a spool file of submit is checked too; a dropped one needs no seal" {
   cp -R "$ROOT/jobs/samples/ICSGENRM.jcl" "$SITE/deck"
   "$BUILD/submit" -q -C "$MEMBER" "$SITE/deck"

@@ -435,6 +435,57 @@ T
   [ "$lines_said" -lt 20 ]
 }
 
+# on_image FS OCTETS: the spool moves to a fresh file system of that kind, mounted at $IMAGE.
+on_image() {
+  IMAGE=$BATS_TEST_TMPDIR/$1
+  [ "$(id -u)" -eq 0 ] || skip 'needs root to mount'
+  command -v "mkfs.$1" >/dev/null || skip "no mkfs.$1 here"
+  mkdir "$IMAGE"
+  truncate -s "$2" "$IMAGE.img"
+  "mkfs.$1" -q "$IMAGE.img"
+  mount -o loop "$IMAGE.img" "$IMAGE" || skip 'may not mount a loop device'
+  sed -i "s#SPOOL([^)]*)#SPOOL($IMAGE/spool)#" "$MEMBER"
+  SPOOL=$IMAGE/spool QUEUE=$IMAGE/spool/jes/RMT21
+  spool4 --once
+}
+
+teardown() {
+  stop_all
+  [ -z "${IMAGE:-}" ] || ! mountpoint -q "$IMAGE" || umount "$IMAGE"
+}
+
+# 40 data sets of one text of 2 MiB, each with its own recipient in an envelope of one length.
+large_for_many() {
+  { printf 'X-From: CDoaks@mail.example.org\n'; seq -f 'X-To: user%.0f@d.example' 1 40; printf 'Subject: s\n\n'
+    seq -f 'line %.0f of a long text' 80000; } | drop large
+  sync -f "$IMAGE"
+  local before
+  before=$(stat -f -c %f "$IMAGE")
+  run spool4 --once
+  assert_success
+  sync -f "$IMAGE"
+  USED=$(((before - $(stat -f -c %f "$IMAGE")) * $(stat -f -c %S "$IMAGE")))
+  assert_equal "$(data_sets | wc -l)" 40
+  assert_equal "$(cat "$SPOOL"/mail/OUT* | grep -ao '^X-To: <user[0-9]*@d.example>' | sort -u | wc -l)" 40
+  assert_equal "$(for f in "$SPOOL"/mail/OUT*; do tail -n +3 "$f" | md5sum; done | sort -u | wc -l)" 1
+  assert_equal "$(for f in "$SPOOL"/mail/OUT*; do stat -c %s "$f"; done | sort -u | wc -l)" 1
+}
+
+@test "a large mail for many recipients is on the disk once where extents are shared" {
+  on_image xfs 400M
+  cp --reflink=always "$SPOOL/work/NAMES" "$IMAGE/b" 2>/dev/null || skip 'this xfs shares no extents'
+  large_for_many
+  refute_output --partial T01SM033I
+  [ "$USED" -lt $((8 << 20)) ] || fail "$USED octets used"
+}
+
+@test "where extents are not shared, a large mail for many is written in full, and that is said once" {
+  on_image ext4 400M
+  large_for_many
+  assert_equal "$(grep -c 'T01SM033I FILE SYSTEM OF mail SHARES NO EXTENTS: 40 DATA SETS OF' <<<"$output")" 1
+  [ "$USED" -gt $((60 << 20)) ]
+}
+
 @test "without its SERVICE statement, or with words it does not know, it does not run" {
   sed -i '/SPOOL#4/d' "$MEMBER"
   run spool4 --once

@@ -101,23 +101,21 @@ static void lost_mail(struct connection *c, const char *status, const char *why)
 }
 
 /* Sends as much of the text as the wire has room for. What the kernel takes at once makes room
- * again, and raises no event: so it goes on until something is left, for which on_ready() comes. */
+ * again, and raises no event: so it goes on until something is left, for which on_ready() comes.
+ * The end of a text goes with its last piece: of a small mail all is one packet. */
 static void send_text(struct connection *c, struct buf *out)
 {
     struct span piece;
 
     while (!c->text_done && wire_unsent(c->wire) < UNSENT_MAX) {
-        bool good = mailfile_read(&c->mail, &piece);
-        if (!good) {
+        if (!mailfile_read(&c->mail, &piece)) {
             lost_mail(c, "4.3.0", "the mail data set cannot be read");
             return;
         }
-        if (piece.n > 0) {
-            good = text_feed(c->text, piece, out);
-        } else {
+        bool good = piece.n == 0 || text_feed(c->text, piece, out);
+        c->text_done = piece.n == 0 || mailfile_at_end(&c->mail);
+        if (good && c->text_done)
             good = text_end(c->text, out);
-            c->text_done = true;
-        }
         if (!good || !wire_send(c->wire, BUF_SPAN(out))) {
             lost_mail(c, "4.3.0", "memory is short");
             return;

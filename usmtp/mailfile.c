@@ -99,19 +99,22 @@ static enum mailfile_result scan(struct mailfile *m, char reason[320])
     struct seal seal = {0};
     struct span piece;
 
-    seal_add(&seal, (struct span){m->head.data, (size_t)m->text_at});
+    bool sealed = seal_open(&seal, m->fd);
+    if (sealed)
+        seal_add(&seal, (struct span){m->head.data, (size_t)m->text_at});
     text_scan_begin(&m->facts, m->asa);
     do {
         if (!mailfile_read(m, &piece)) {
             seal_drop(&seal);
             return MAILFILE_TROUBLE;
         }
-        seal_add(&seal, piece);
+        if (sealed)
+            seal_add(&seal, piece);
         text_scan(&m->facts, piece);
     } while (piece.n > 0);
     text_scan_end(&m->facts);
     mailfile_rewind(m);
-    switch (seal_check(&seal, m->fd)) {
+    switch (seal_check(&seal)) {
     case SEAL_BROKEN:
         snprintf(reason, 320, SEAL_REASON);
         return MAILFILE_BAD;
@@ -203,6 +206,11 @@ bool mailfile_read(struct mailfile *m, struct span *piece)
     m->read_at += (uint64_t)n;
     *piece = (struct span){m->head.data, (size_t)n};
     return true;
+}
+
+bool mailfile_at_end(const struct mailfile *m)
+{
+    return m->octets == m->head.len && m->read_at == m->octets; /* all of it is in memory */
 }
 
 void mailfile_rewind(struct mailfile *m)

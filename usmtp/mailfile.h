@@ -39,6 +39,8 @@ enum mailfile_result mailfile_open(struct mailfile *m, const struct program *p, 
                                    char reason[320]);
 /* The next piece of the text, valid until the next call; empty at the end. False: errno. */
 bool mailfile_read(struct mailfile *m, struct span *piece);
+/* Was the last piece read? It may be false though nothing is left: the next piece is empty then. */
+bool mailfile_at_end(const struct mailfile *m);
 /* To the beginning of the text again. */
 void mailfile_rewind(struct mailfile *m);
 void mailfile_close(struct mailfile *m);

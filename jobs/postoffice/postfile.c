@@ -193,14 +193,14 @@ static enum postfile_result check(struct postfile *p, const char *name, enum pos
                                   char reason[320])
 {
     struct digest digest;
-    bool sealed = seal_there(p->fd);
     struct seal seal = {0};
+    bool sealed = seal_open(&seal, p->fd);
     enum seal_state state = SEAL_NONE;
 
     name_digest(p, name, &digest);
     bool good = read_file(p, &digest, sealed ? &seal : NULL);
     if (good && sealed)
-        state = seal_check(&seal, p->fd);
+        state = seal_check(&seal);
     else
         seal_drop(&seal);
     if (good && state == SEAL_TROUBLE) {

@@ -81,10 +81,10 @@ static enum seal_state check_seal(int fd, struct span file)
 {
     struct seal seal = {0};
 
-    if (!seal_there(fd))
+    if (!seal_open(&seal, fd))
         return SEAL_NONE;
     seal_add(&seal, file);
-    return seal_check(&seal, fd);
+    return seal_check(&seal);
 }
 
 static int convert(const struct render *r, int words)

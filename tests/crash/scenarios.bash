@@ -27,6 +27,13 @@ done
 expect '1 mail one@far.example c' '1 mail two@far.example c'
 unread c 'mail one@far.example c' 'mail two@far.example c'
 
+row spool4-large 'a text so large that its copies share extents where they can'
+prepare 'drop a:9000 one@far.example two@far.example three@far.example'
+command_is 'spool4 --once'
+recover 'spool4 --once'
+expect '1 mail one@far.example a' '1 mail two@far.example a' '1 mail three@far.example a'
+unread a 'mail one@far.example a' 'mail two@far.example a' 'mail three@far.example a'
+
 row spool4-batch 'Batch SMTP: two mails in one file'
 prepare '{ printf "HELO host\nMAIL FROM:<$FROM>\nRCPT TO:<one@far.example>\nRCPT TO:<two@far.example>\nDATA\nSubject: a\n\n"; body a; printf ".\nMAIL FROM:<$FROM>\nRCPT TO:<three@far.example>\nDATA\nSubject: b\n\n"; body b; printf ".\nQUIT\n"; } | into "$SPOOL/jes/RMT21" batch'
 command_is 'spool4 --once'

@@ -7,6 +7,7 @@
 
 #include "lib/program.h"
 #include "lib/seal.h"
+#include "lib/share.h"
 #include "lib/unit.h"
 #include "ssmtp/session.h"
 #include "usmtp/session.h"
@@ -24,6 +25,7 @@ WRAP_PART(bool, session_take_verdict, (struct session *s, struct verdict *v));
 WRAP_PART(int, unit_recover, (const struct spool *s, const char *owner, enum spool_queue source));
 WRAP_PART(int, unit_put, (struct unit *u, enum unit_part part, const char *name, struct span head, struct span text));
 WRAP_PART(void, spool_sweep, (int dir));
+WRAP_PART(int, share_rest, (int from, int to, uint64_t at));
 /* clang-format on */
 
 /* For programs of the simulation's own users. */

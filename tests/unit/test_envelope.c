@@ -246,6 +246,38 @@ static void test_round_trip(void **state)
     buf_free(&b);
 }
 
+/* Heads of one length, that read as those without blanks. */
+static void test_padded(void **state)
+{
+    static const char *const addresses[] = {"a@b", "somebody.else@far.example",
+                                            "\"a b\"@[1.2.3.4]"};
+
+    (void)state;
+    for (int asa = 0; asa < 2; asa++)
+        for (size_t i = 0; i < COUNT(addresses); i++) {
+            struct address from = {0}, to;
+            struct envelope e = {0};
+            struct span text, line;
+            struct buf b = {0};
+            struct diag d = {0};
+            size_t used;
+            assert_int_equal(address_parse(span_of(addresses[i]), ADDRESS_BARE_OK, &to, &used), 0);
+            assert_true(envelope_write_padded(&b, &from, &to, asa, 80));
+            assert_int_equal(b.len, 80);
+            for (text = BUF_SPAN(&b); span_line(&text, &line);)
+                assert_int_equal(envelope_take(&e, line, &d), ENVELOPE_FIELD);
+            assert_true(envelope_whole(&e, &d));
+            assert_int_equal(e.nto, 1);
+            assert_true(address_eq(&e.to[0], &to));
+            assert_int_equal(e.asa, asa);
+            envelope_free(&e);
+            buf_clear(&b);
+            assert_true(envelope_write_padded(&b, &from, &to, asa, 5)); /* longer: no blanks */
+            assert_null(strstr(buf_str(&b), " \n"));
+            buf_free(&b);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_recipient_limit),
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_padded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
