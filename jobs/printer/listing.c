@@ -77,29 +77,40 @@ static enum record_result read_envelope(struct work *w)
 {
     struct carriage motion;
     struct span text;
-    struct diag ignored;
+    struct diag fault;
 
     for (;;) {
         struct record_reader before = w->reader;
         enum record_result r = next_record(w, &motion, &text);
         if (r != RECORD_OK)
             return r;
-        if (envelope_take(&w->envelope, text, &ignored) == ENVELOPE_END) {
+        enum envelope_line what = envelope_take(&w->envelope, text, &fault);
+        if (what == ENVELOPE_END) {
             w->reader = before;
             return RECORD_OK;
         }
+        if (what == ENVELOPE_BAD && fault.memory)
+            w->pages->fault = PAGES_MEMORY;
         buf_addspan(&w->head, span_trim_end(text));
         buf_addc(&w->head, '\n');
     }
 }
 
-static void set_safe(struct slip *slip, enum slip_field field, struct span text)
+/* Text that memory was too short for: the printout is made later, not without it. */
+static void let_go(struct work *w, struct buf *text)
+{
+    if (text->failed)
+        w->pages->fault = PAGES_MEMORY;
+    buf_free(text);
+}
+
+static void set_safe(struct work *w, enum slip_field field, struct span text)
 {
     struct buf safe = {0};
 
     utf8_safe(text, &safe);
-    slip_set(slip, field, BUF_SPAN(&safe));
-    buf_free(&safe);
+    slip_set(w->slip, field, BUF_SPAN(&safe));
+    let_go(w, &safe);
 }
 
 /* A user ID in capitals; false when the text is none. */
@@ -126,15 +137,15 @@ static void find_user(struct work *w)
     w->known = addressed && w->params->users != NULL &&
                usertable_find(w->params->users, BUF_SPAN(&local), &w->user);
     if (w->known)
-        set_safe(w->slip, SLIP_USER, span_of(w->user.userid));
+        set_safe(w, SLIP_USER, span_of(w->user.userid));
     else if (addressed && user_id(BUF_SPAN(&local), id))
-        set_safe(w->slip, SLIP_USER, span_of(id));
+        set_safe(w, SLIP_USER, span_of(id));
     else
-        set_safe(w->slip, SLIP_USER, span_of(w->name.job));
-    buf_free(&local);
+        set_safe(w, SLIP_USER, span_of(w->name.job));
+    let_go(w, &local);
 }
 
-static void set_address(struct slip *slip, enum slip_field field, const struct address *a,
+static void set_address(struct work *w, enum slip_field field, const struct address *a,
                         size_t others)
 {
     struct buf text = {0};
@@ -142,17 +153,17 @@ static void set_address(struct slip *slip, enum slip_field field, const struct a
     address_write(&text, a);
     if (others > 0)
         buf_printf(&text, " and %zu more", others);
-    set_safe(slip, field, BUF_SPAN(&text));
-    buf_free(&text);
+    set_safe(w, field, BUF_SPAN(&text));
+    let_go(w, &text);
 }
 
-static void set_date(struct slip *slip, enum slip_field field, int64_t seconds, int offset)
+static void set_date(struct work *w, enum slip_field field, int64_t seconds, int offset)
 {
     struct buf text = {0};
 
     if (header_date(&text, seconds, offset))
-        slip_set(slip, field, BUF_SPAN(&text));
-    buf_free(&text);
+        slip_set(w->slip, field, BUF_SPAN(&text));
+    let_go(w, &text);
 }
 
 static void set_number(struct slip *slip, enum slip_field field, size_t number)
@@ -186,11 +197,11 @@ static void fill_slip(struct work *w, size_t octets)
     slip_set(slip, SLIP_CLASS, span_of(class));
     find_user(w);
     if (e->have_from)
-        set_address(slip, SLIP_FROM, &e->from, 0);
+        set_address(w, SLIP_FROM, &e->from, 0);
     if (e->nto > 0)
-        set_address(slip, SLIP_TO, &e->to[0], e->nto - 1);
-    set_date(slip, SLIP_SPOOLED, p->spooled, p->offset);
-    set_date(slip, SLIP_PRINTED, p->printed, p->offset);
+        set_address(w, SLIP_TO, &e->to[0], e->nto - 1);
+    set_date(w, SLIP_SPOOLED, p->spooled, p->offset);
+    set_date(w, SLIP_PRINTED, p->printed, p->offset);
     set_number(slip, SLIP_SIZE, octets);
     slip_set(slip, SLIP_REASON, span_of(why(w, octets)));
 }
@@ -213,10 +224,8 @@ static void set_heading(struct work *w)
     add_column(&line, slip->value[SLIP_CLASS], 1);
     add_column(&line, w->params->site->host, HOST_COLUMNS);
     buf_adds(&line, slip->value[SLIP_PRINTED]);
-    if (line.failed)
-        w->pages->fault = PAGES_MEMORY;
     pages_heading(w->pages, BUF_SPAN(&line));
-    buf_free(&line);
+    let_go(w, &line);
 }
 
 static void print_lines(struct pages *p, struct span text)
@@ -281,8 +290,8 @@ static void add_separators(struct work *w)
     uint64_t number = 0;
 
     system_name(p->site, system);
-    if (w->known && w->user.full != NULL && !utf8_safe(span_of(w->user.full), &name))
-        w->pages->fault = PAGES_MEMORY;
+    if (w->known && w->user.full != NULL)
+        utf8_safe(span_of(w->user.full), &name);
     span_number(span_from(span_of(w->name.id), JOB_DIGITS), UINT32_MAX, &number);
     struct banner b = {.slip = w->slip,
                        .class = p->site->class,
@@ -296,7 +305,7 @@ static void add_separators(struct work *w)
     banner_page(&b, true, w->pages);
     pages_last_first(w->pages);
     banner_page(&b, false, w->pages);
-    buf_free(&name);
+    let_go(w, &name);
 }
 
 /* How the file is to be read: by its name. */

@@ -156,7 +156,7 @@ deck()
     } >"$WORK/deck"
 }
 
-# script NAME COMMAND...: $WORK/NAME runs them one after the other.
+# script NAME COMMAND...: $WORK/NAME runs them one after the other, each by $UNDER, if that is set.
 script()
 {
     local text name=$1
@@ -164,6 +164,7 @@ script()
     {
         for text in "$@"; do
             argv "$text"
+            printf '$UNDER '
             printf '%q ' "${ARGV[@]}"
             echo
         done
@@ -175,7 +176,7 @@ server()
 {
     argv 'ssmtp --workers 1 --per-client 1000'
     cat >"$WORK/$1" <<EOM
-$(printf '%q ' "${ARGV[@]}") 2>"$WORK/ssmtp.log" &
+\$UNDER $(printf '%q ' "${ARGV[@]}") 2>"$WORK/ssmtp.log" &
 pid=\$!
 n=0
 until (: </dev/tcp/127.0.0.1/$OWN_PORT) 2>/dev/null; do

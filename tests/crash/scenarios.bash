@@ -175,6 +175,8 @@ command_is 'bash "$WORK/chain"'
 recover 'spool4 --once' 'usmtp --once'
 expect 'ack=SPOOLED mail later@far.example a' 'ack=SPOOLED POST CZQ14CD@MYHOST a' \
     'ack+=SPOOLED far one@far.example a'
+# The notice tells how often it was tried.
+varies 'POST CZQ14CD@MYHOST a'
 unread JOBA.JOB00001.D0000101.SYSUT2.FB80 'mail later@far.example a' 'POST CZQ14CD@MYHOST a' \
     'far one@far.example a'
 
