@@ -168,7 +168,7 @@ static bool put_header(struct convert *c, struct mail *m)
                p->job, p->id, p->owner, p->id, c->mails + 1);
     header_date(&added, p->wall, p->offset);
     buf_addc(&added, '\n');
-    bool good = put_block(c, m, BUF_SPAN(&added)) && put_block(c, m, header);
+    bool good = !added.failed && put_block(c, m, BUF_SPAN(&added)) && put_block(c, m, header);
     buf_clear(&added);
     for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++)
         if (!header_find(header, required[i].field, &f))

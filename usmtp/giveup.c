@@ -65,8 +65,11 @@ static int copy_text(int fd, struct mailfile *m, struct buf *out)
         }
         if (!m->asa) {
             buf_addspan(out, piece);
+        } else if (!buf_addspan(&rest, piece)) {
+            errno = ENOMEM;
+            result = -1;
+            break;
         } else {
-            buf_addspan(&rest, piece);
             struct span lines = BUF_SPAN(&rest);
             while (piece.n > 0 && lines.n > 0 && lines.p[lines.n - 1] != '\n')
                 lines.n--;

@@ -44,6 +44,8 @@ static struct span decode(struct work *w, struct span record)
     buf_clear(&w->record);
     if (!charset_decode(&w->page, record, false, &w->record, NULL))
         buf_addsafe(&w->record, record);
+    if (w->record.failed)
+        w->pages->fault = PAGES_MEMORY;
     return BUF_SPAN(&w->record);
 }
 

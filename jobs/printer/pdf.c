@@ -146,7 +146,9 @@ static void add_glyph(struct pdf *pdf, unsigned long index, struct span text, do
 
 static void show_glyphs(struct pdf *pdf)
 {
-    if (pdf->line.count > 0 && !pdf->line.text.failed)
+    if (pdf->line.text.failed)
+        pdf->error = ENOMEM;
+    else if (pdf->line.count > 0)
         cairo_show_text_glyphs(pdf->cr, pdf->line.text.data, (int)pdf->line.text.len,
                                pdf->line.glyph, pdf->line.count, pdf->line.cluster, pdf->line.count,
                                (cairo_text_cluster_flags_t)0);
