@@ -188,7 +188,8 @@ static void name_digest(const struct postfile *p, const char *name, struct diges
     digest_add(digest, (struct span){from, strlen(from) + 1});
 }
 
-/* A damaged file tells so, whatever else was found wrong with it. */
+/* A damaged file tells so, whatever else was found wrong with it. One that has no seal and is no
+ * mail is not read at all: a stranger's may be as large as he likes. */
 static enum postfile_result check(struct postfile *p, const char *name, enum postfile_result result,
                                   char reason[320])
 {
@@ -197,6 +198,10 @@ static enum postfile_result check(struct postfile *p, const char *name, enum pos
     bool sealed = seal_open(&seal, p->fd);
     enum seal_state state = SEAL_NONE;
 
+    if (!sealed && result != POSTFILE_OPEN) {
+        seal_drop(&seal);
+        return result;
+    }
     name_digest(p, name, &digest);
     bool good = read_file(p, &digest, sealed ? &seal : NULL);
     if (good && sealed)
