@@ -45,8 +45,7 @@ int passes_watch(const struct program *p, const struct spool *spool, enum spool_
     if (fd >= 0 &&
         inotify_add_watch(fd, link, IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB) >= 0)
         return fd;
-    MSG(&p->log, T01SM032W, spool_queue_name(p->site, queue, path),
-        "inotify is not to be had; polling");
+    MSG(&p->log, T01SM065W, spool_queue_name(p->site, queue, path));
     if (fd >= 0)
         close(fd);
     return -1;

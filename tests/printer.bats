@@ -427,7 +427,8 @@ E
   mail | put $MAIL
   run printer --once
   assert_failure 74
-  assert_output --partial 'T01SM032W'
+  assert_output --regexp 'T01SM060I SMTP\.[^ ]* PRINTED AS print/SMTP\.'
+  assert_output --regexp 'T01SM061W PRINTOUT SMTP[^ ]* NOT TAKEN BY LP: '
   assert_output --partial 'lp: \x1B[1mno such printer'
   assert_file_exists "$(the txt)"
   assert_file_exists "$(the lp)"
@@ -436,6 +437,7 @@ E
   touch "$BATS_TEST_TMPDIR/lp.ok"
   run printer --once
   assert_success
+  assert_output --regexp 'T01SM062I PRINTOUT SMTP[^ ]* HANDED TO LP, QUEUE lp1'
   run find "$PRINT" -name '*.lp'
   assert_output ''
   assert_equal "$(wc -l <"$BATS_TEST_TMPDIR/lp.log")" 2

@@ -65,7 +65,7 @@ static bool begin_pass(struct dispatch *d)
     d->again = false;
     if (d->list != NULL)
         return true;
-    dispatch_trouble(d, "jes/POST", strerror(errno));
+    MSG(&d->program->log, T01SM001I, "jes/POST", strerror(errno), "TRIED AGAIN LATER");
     if (copy >= 0)
         close(copy);
     return false;
@@ -100,7 +100,8 @@ static void sync_removals(struct dispatch *d)
     }
     d->removed = false;
     if (waiting_save(&d->waiting, d->spool->work, clock_wall(), false) < 0)
-        dispatch_trouble(d, WAITING_NAME, strerror(errno));
+        MSG(&d->program->log, T01SM001I, "work/" WAITING_NAME, strerror(errno),
+            "TRIED AGAIN LATER");
 }
 
 static void on_kick(void *arg)
@@ -180,7 +181,8 @@ void dispatch_close(struct dispatch *d)
     if (d->list != NULL)
         closedir(d->list);
     if (d->spool->work >= 0 && waiting_save(&d->waiting, d->spool->work, clock_wall(), true) < 0)
-        dispatch_trouble(d, WAITING_NAME, strerror(errno));
+        MSG(&d->program->log, T01SM001I, "work/" WAITING_NAME, strerror(errno),
+            "TRIED AGAIN LATER");
     agents_close(&d->agents);
     lmtp_pool_close(&d->lmtp);
     while (d->jobs != NULL)

@@ -210,7 +210,7 @@ static enum pass purge(const struct writer *w, const char *name)
     int prt = w->spool.queue[QUEUE_PRT];
 
     if ((unlinkat(prt, name, 0) < 0 && errno != ENOENT) || durable_sync(prt) < 0) {
-        trouble(w, name, strerror(errno));
+        MSG(&w->program->log, T01SM063W, name, strerror(errno));
         return PASS_TROUBLE;
     }
     return PASS_WORKED;
@@ -230,8 +230,10 @@ static enum pass print_file(struct writer *w, const char *name, int file, const 
     struct render r = {w->program,      name,           p.stem,         file, st->st_mtim.tv_sec,
                        p.fd[PART_TEXT], p.fd[PART_PDF], p.fd[PART_SLIP]};
     enum render_result result = render_file(&r, reason);
-    if (result == RENDER_GOOD && commit_parts(w, &p))
+    if (result == RENDER_GOOD && commit_parts(w, &p)) {
+        MSG(&w->program->log, T01SM060I, name, p.stem);
         return purge(w, name);
+    }
     if (result == RENDER_GOOD)
         snprintf(reason, sizeof(reason), "%s", strerror(errno));
     abandon(w, &p);
@@ -296,7 +298,7 @@ static enum pass print_queue(struct writer *w)
                       .result = PASS_IDLE};
 
     if (durable_each(w->spool.queue[QUEUE_PRT], sweep_entry, &s) < 0) {
-        trouble(w, "jes/PRT", strerror(errno));
+        MSG(&w->program->log, T01SM001I, "jes/PRT", strerror(errno), "TRIED AGAIN LATER");
         s.result = pass_worse(s.result, PASS_TROUBLE);
     }
     ready_prune(&w->watches, clock_steady_ms());
@@ -325,14 +327,15 @@ static bool hand_over(struct writer *w, const char *marker)
         snprintf(path, sizeof(path), "%s/" PRINT_DIRECTORY "/%s", site->spool, name);
         name[stem] = '\0';
         if (!lp_print(site->lp_queue, name, path, words)) {
-            trouble(w, path, words);
+            MSG(&w->program->log, T01SM061W, name, words);
             return false;
         }
+        MSG(&w->program->log, T01SM062I, name, site->lp_queue);
         break;
     }
     /* A printout that is no more needs no printer either. */
     if (unlinkat(w->print, marker, 0) < 0 && errno != ENOENT) {
-        trouble(w, marker, strerror(errno));
+        MSG(&w->program->log, T01SM001I, marker, strerror(errno), "TRIED AGAIN LATER");
         return false;
     }
     return true;
