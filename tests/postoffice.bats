@@ -904,6 +904,32 @@ EOM
     nothing_left
 }
 
+@test "the user table says Maildir or LMTP for one user, the configuration for the others" {
+    cat >>"$SITE/USERTBL" <<'EOM'
+BYLMTP  by.lmtp  LOGIN(by-lmtp) DELIVER(LMTP)
+BYDIR   by.dir   DELIVER(MAILDIR)
+EOM
+    text | put m by.lmtp@MYHOST by.dir@MYHOST CDoaks@MYHOST
+    run postoffice
+    assert_output --partial 'dsn=4.3.5, status=deferred (the user table says DELIVER(LMTP)'
+    one_copy BYDIR
+    one_copy CZQ14CD
+    {
+        opening
+        printf '%s\n' '<- MAIL FROM:<a@example.net>' '<- RCPT TO:<by-lmtp@MYHOST>' '-> 250 ok' '-> 250 one' '<- DATA' '-> 354 go' \
+            '<. body' '-> 250 2.0.0 one' '<- QUIT'
+    } >script
+    lmtp_play script
+    sed -i 's/DEFAULT(LMTP)/DEFAULT(MAILDIR)/; s|^DELIVER .*|& MAILDIR('"$BOX"'/%i)|' "$MEMBER"
+    sleep 1.1
+    run postoffice
+    assert_success
+    run server_status lmtp
+    assert_success
+    assert_equal "$(copies . | wc -l)" 2
+    nothing_left
+}
+
 @test "LMTP: who was delivered is not delivered again when others are deferred or refused" {
     {
         opening

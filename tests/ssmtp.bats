@@ -415,6 +415,44 @@ EOM
   assert_line 'X-To: <NEWUSER@MYHOST>' || assert_line 'X-To: <NEWUSER@renamed.example.org>'
 }
 
+@test "SIGHUP with a bad user table: told with line and column, and the old one stays in use" {
+  local n column text i=0
+  receiver
+  cp "$SITE/USERTBL" good
+  n=$(($(wc -l <good) + 2))
+  while IFS='|' read -r column text; do
+    { cat good && printf 'NEWUSER new\n%b\n' "$text"; } >"$SITE/USERTBL"
+    : >"$BATS_TEST_TMPDIR/servers/ssmtp.log"
+    kill -HUP "$(server_pid ssmtp)"
+    wait_until 10 grep -q "T01SM003E CONFIGURATION ERROR IN $SITE/USERTBL: line $n, column $column: " "$BATS_TEST_TMPDIR/servers/ssmtp.log"
+    printf '%s\n' '<reply 220' '-> HELO client.example' '<reply 250' '-> MAIL FROM:<>' '<reply 250' \
+      '-> RCPT TO:<new@MYHOST>' '<reply 550' '-> RCPT TO:<cdoaks@MYHOST>' '<reply 250' '-> QUIT' '<reply 221' | play
+    i=$((i + 1))
+  done <<'EOM'
+1|newuser twice
+3|X NEW
+2|X\0377 y
+7|X y 'a\0033[2Jb'
+13|X y FORWARD(nobody)
+13|X y FORWARD(postmast)\nZ z FORWARD(x)
+EOM
+  assert_equal "$i" 6
+  { cat good && printf 'X y ' && head -c 10485760 /dev/zero | tr '\0' "'"; } >"$SITE/USERTBL"
+  kill -HUP "$(server_pid ssmtp)"
+  wait_until 10 grep -q "line $((n - 1)), column 32769: the line has 10485764 octets" "$BATS_TEST_TMPDIR/servers/ssmtp.log"
+  play <<'EOM'
+<reply 220
+-> HELO client.example
+<reply 250
+-> MAIL FROM:<>
+<reply 250
+-> RCPT TO:<cdoaks@MYHOST>
+<reply 250
+-> QUIT
+<reply 221
+EOM
+}
+
 @test "SIGTERM: idle clients get 421, a transaction in hand is finished" {
   receiver
   printf '%s\n' '<reply 220' 'timeout 10000' '<~ ^421 4\.3\.2' expect-close >idle

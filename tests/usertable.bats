@@ -31,7 +31,7 @@ END
     cat >"$table" <<'END'
 BOB    bob.jones
 SALES  sales  LOGIN(joe) FORWARD(bob.jones, SALES, x@far.example)
-KEEP   keep   FORWARD(keep keep@far.example)
+KEEP   keep   FORWARD(keep keep@far.example) deliver( lmtp )
 END
     run -0 "$usertable" check -f "$table"
     assert_output "$table: 3 entries, 1 of them a list, no error"
@@ -42,7 +42,7 @@ END
 *   BOB       bob.jones
 *   SALES     sales  LOGIN(joe)  FORWARD(bob.jones SALES x@far.example)
 *   x@far.example
-KEEP      keep  FORWARD(keep keep@far.example)'
+KEEP      keep  FORWARD(keep keep@far.example)  DELIVER(LMTP)'
     echo 'TEAM   team   FORWARD(keep sales bob)' >>"$table"
     run -65 "$usertable" check -f "$table"
     assert_output "$table:4:28: sales is a list itself (line 2), and a list in a list is not expanded: write its members here"
@@ -114,7 +114,7 @@ usertable: nobody@x: not in $table"
         run -65 --separate-stderr "$usertable" $command -f "$table"
         assert_output ''
         assert_equal "$stderr" \
-            "$table:3:5: only LOGIN(user), FORWARD(address) or 'Full Name' can stand here"
+            "$table:3:5: only LOGIN(user), FORWARD(address), DELIVER(way) or 'Full Name' can stand here"
     done
 }
 

@@ -195,12 +195,28 @@ static bool read_forward(struct cursor *c, struct span value, struct entry_line 
     return n > 0 || wrong(c, value.p, "FORWARD needs an address or a name of this table");
 }
 
+static bool read_deliver(struct cursor *c, struct span value, struct entry_line *out)
+{
+    static const struct span words[] = {
+        [USER_MAILDIR] = {"MAILDIR", 7},
+        [USER_LMTP] = {"LMTP", 4},
+    };
+
+    if (out->deliver != USER_DEFAULT)
+        return wrong(c, value.p, "DELIVER stands twice: remove one");
+    for (enum user_delivery d = USER_MAILDIR; d <= USER_LMTP; d++)
+        if (span_eq_nocase(value, words[d]))
+            out->deliver = d;
+    return out->deliver != USER_DEFAULT || wrong(c, value.p, "DELIVER is MAILDIR or LMTP");
+}
+
 static const struct {
     const char *open;
     bool (*read)(struct cursor *c, struct span value, struct entry_line *out);
 } keywords[] = {
     {"LOGIN(", read_login},
     {"FORWARD(", read_forward},
+    {"DELIVER(", read_deliver},
 };
 
 static bool read_keyword(struct cursor *c, struct entry_line *out)
@@ -218,7 +234,8 @@ static bool read_keyword(struct cursor *c, struct entry_line *out)
         take(c, 1);
         return keywords[i].read(c, span_trim(value), out);
     }
-    return wrong(c, c->rest.p, "only LOGIN(user), FORWARD(address) or 'Full Name' can stand here");
+    return wrong(c, c->rest.p,
+                 "only LOGIN(user), FORWARD(address), DELIVER(way) or 'Full Name' can stand here");
 }
 
 static bool read_full(struct cursor *c, struct entry_line *out)

@@ -4,6 +4,7 @@
 
 #include "lib/address.h"
 #include "lib/diag.h"
+#include "usertable/usertable.h"
 
 enum {
     ENTRY_LINE_MAX = 32768,   /* octets */
@@ -20,7 +21,8 @@ struct entry_line {
     struct span forward; /* as written; p NULL: not given */
     struct buf members;  /* of FORWARD: each address or name in its one form, ended by NUL; the
                             caller frees it */
-    struct span full;    /* with '' for each apostrophe; p NULL: not given */
+    enum user_delivery deliver;
+    struct span full; /* with '' for each apostrophe; p NULL: not given */
     size_t userid_column, name_column, forward_column;
 };
 

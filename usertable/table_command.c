@@ -56,6 +56,8 @@ static void put_user(const char *before, const struct user *u)
         buf_printf(&line, "%s%s", m == u->forward ? "  FORWARD(" : " ", m);
     if (u->forward != NULL)
         buf_addc(&line, ')');
+    if (u->deliver != USER_DEFAULT)
+        buf_adds(&line, u->deliver == USER_LMTP ? "  DELIVER(LMTP)" : "  DELIVER(MAILDIR)");
     if (u->full != NULL) {
         buf_adds(&line, "  '");
         for (const char *p = u->full; *p != '\0'; p++) {

@@ -30,6 +30,7 @@ struct entry {
     uint32_t login, full;
     uint32_t forward;   /* members, each ended by NUL; one more NUL after the last */
     uint32_t line : 30; /* TABLE_MAX octets hold fewer */
+    uint8_t deliver;    /* enum user_delivery */
     bool list : 1;      /* as in struct user */
     bool member : 1;    /* of another entry's FORWARD */
 };
@@ -185,7 +186,7 @@ static uint32_t keep_full(struct usertable *t, struct span written)
 
 static bool add_entry(struct usertable *t, const struct entry_line *l, size_t line)
 {
-    struct entry e = {.line = line & (TABLE_MAX - 1)};
+    struct entry e = {.line = line & (TABLE_MAX - 1), .deliver = (uint8_t)l->deliver};
 
     if (t->count == t->cap) {
         size_t cap = t->cap ? t->cap * 2 : 64;
@@ -577,6 +578,7 @@ void usertable_entry(const struct usertable *t, size_t i, struct user *user)
         .login = optional(t, e->login),
         .forward = optional(t, e->forward),
         .full = optional(t, e->full),
+        .deliver = (enum user_delivery)e->deliver,
         .list = e->list,
     };
 }

@@ -1,12 +1,12 @@
 /* The user table: user IDs and their mail names. The one header this folder exports.
  *
  * One entry a line: USERID  NAME  [LOGIN(unix-user)] [FORWARD(address ...)] ['Full Name'], `*`
- * begins a comment line. USERID is 1-8 of A-Z 0-9 @ # $ (written in any case, kept in capitals);
- * NAME is the mail name, the local part of the user's address (UTF-8, at most 64 octets, a quoted
- * string where it has blanks or the like). Mail to either reaches USERID; mail from USERID bears
- * NAME. Matching is by NFC and case fold. A user ID or folded name that stands twice is an error,
- * as is a name that equals another entry's user ID. Entries may share a login: it may then send as
- * each of them.
+ * begins a comment line; DELIVER(MAILDIR|LMTP) may stand there too. USERID is 1-8 of A-Z 0-9 @ # $
+ * (written in any case, kept in capitals); NAME is the mail name, the local part of the user's
+ * address (UTF-8, at most 64 octets, a quoted string where it has blanks or the like). Mail to
+ * either reaches USERID; mail from USERID bears NAME. Matching is by NFC and case fold. A user ID
+ * or folded name that stands twice is an error, as is a name that equals another entry's user ID.
+ * Entries may share a login: it may then send as each of them.
  *
  * FORWARD holds addresses, and user IDs or mail names of the table, parted by blanks or commas: the
  * members. One that is in no entry is an error. So is one whose own FORWARD reaches on to others of
@@ -23,13 +23,17 @@
 
 enum { USERID_MAX = 8 };
 
+/* How the post office gives a user his mail; DEFAULT: as the configuration says. */
+enum user_delivery { USER_DEFAULT, USER_MAILDIR, USER_LMTP };
+
 struct user {
     const char *userid;  /* capitals */
     const char *name;    /* mail name, with quotes only where an address needs them */
     const char *login;   /* Unix user; NULL: the user ID in small letters */
     const char *forward; /* its first member; NULL: none. See user_member() */
     const char *full;    /* full name, or NULL */
-    bool list;           /* FORWARD reaches others of the table, or several addresses */
+    enum user_delivery deliver;
+    bool list; /* FORWARD reaches others of the table, or several addresses */
 };
 
 struct site;

@@ -204,7 +204,10 @@ static void login_of(const struct user *user, char login[LOGIN_MAX])
 
 static void to_lmtp(const struct program *p, struct recipient *r, const char *login)
 {
-    if (addressee_address(p->site, login, &r->target))
+    if (p->site->lmtp == NULL)
+        recipient_end(r, RECIPIENT_LATER, "4.3.5",
+                      "the user table says DELIVER(LMTP), and the DELIVER statement has no LMTP");
+    else if (addressee_address(p->site, login, &r->target))
         r->way = WAY_LMTP;
     else
         recipient_end(r, RECIPIENT_LATER, "4.3.5",
@@ -248,6 +251,17 @@ static void (*const ways[])(const struct program *p, struct recipient *r, const 
     [DELIVER_LMTP] = to_lmtp,
 };
 
+static enum deliver_way way_of(const struct site *site, const struct user *user)
+{
+    const enum deliver_way way[] = {
+        [USER_DEFAULT] = (enum deliver_way)site->deliver,
+        [USER_MAILDIR] = DELIVER_MAILDIR,
+        [USER_LMTP] = DELIVER_LMTP,
+    };
+
+    return way[user->deliver];
+}
+
 void addressee_find(const struct program *p, const struct postfile *file, struct recipient *r)
 {
     char login[LOGIN_MAX];
@@ -274,6 +288,6 @@ void addressee_find(const struct program *p, const struct postfile *file, struct
         expand(p, file, r, &user);
     } else {
         login_of(&user, login);
-        ways[p->site->deliver](p, r, login);
+        ways[way_of(p->site, &user)](p, r, login);
     }
 }
