@@ -59,6 +59,7 @@ static const char *const no_yes[] = {"NO", "YES", NULL};
 static const char *const notices[] = {"DSN", "APPEND", NULL};
 static const char *const ways[] = {"MAILDIR", "LMTP", NULL};
 static const char *const printouts[] = {"TEXT", "PDF", "BOTH", NULL};
+static const char *const no_yes[] = {"NO", "YES", NULL};
 static const char *const tls_levels[] = {"NONE", "MAY", "MUST", "VERIFY", "DANE", NULL};
 
 #define SITE(member) offsetof(struct site, member)
@@ -131,6 +132,7 @@ static const struct rule rules[] = {
     {"DNS", "PORT", FORM_NUMBER, SITE(dns.port), 1, 65535, "53", NULL},
     {"DNS", "TRUST", FORM_PATHNAME, SITE(dns.trust), 0, 0, NULL, NULL},
     {"DNS", "HOSTS", FORM_PATHNAME, SITE(dns.hosts), 0, 0, "/etc/hosts", NULL},
+    {"DNS", "NICKNAMES", FORM_CHOICE, SITE(dns.nicknames), 0, 0, "YES", no_yes},
     {"DNS", "TIMEOUT", FORM_TIME, SITE(dns.timeout), 1, 3600, "60S", NULL},
 };
 enum { RULES = sizeof(rules) / sizeof(rules[0]) };

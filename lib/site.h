@@ -48,7 +48,8 @@ struct site_dns {
     uint64_t port;
     char *trust; /* file of trust anchors; NULL: answers are not validated */
     char *hosts;
-    uint64_t timeout; /* seconds, for all that a destination asks */
+    uint64_t nicknames; /* 1: official names replace nicknames of hosts */
+    uint64_t timeout;   /* seconds, for all that a destination asks */
 };
 
 /* Timeouts of RFC 5321 4.5.3.2, and the cap on a whole attempt; seconds. */

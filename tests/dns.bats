@@ -526,3 +526,31 @@ given_up() {
   run server_log sink2
   assert_line 'connections 4'
 }
+
+@test "nicknames of hosts become official names, in the envelope and in the header" {
+  relay_site "DOMAIN(*) HOST([127.0.0.2]) PORT($PORT)"
+  cat >"$SITE/hosts" <<'H'
+127.0.0.2 far.example.net  far remotehost
+127.0.0.9 alias.example.net alias.example.com
+H
+  start_server sink env TOOL_ADDRESS=127.0.0.2 "$(tool smtpsink)" -p "$PORT" --maildir "$BATS_TEST_TMPDIR/box"
+  wait_until 10 grep -qi "$(printf '020000 7F:%04X' "$PORT" | tr -d ' ')" /proc/net/tcp
+  {
+    printf 'X-From: CDoaks@mail.example.org\nX-To: abcdef@remotehost\nX-To: x@alias.example.com\n'
+    printf 'From: CDoaks@mail.example.org\nTo: "a@far" <abcdef@RemoteHost>,\n x@alias.example.com (far)\nSubject: to x@far\n\nbody @far\n'
+  } >"$BATS_TEST_TMPDIR/m"
+  "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+  mv "$BATS_TEST_TMPDIR/m" "$SPOOL/jes/RMT21/m"
+  "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+  run usmtp --once
+  says 'to=<abcdef@far.example.net>, .*status=sent'
+  says 'to=<x@alias.example.com>, .*status=sent'
+  run cat "$BATS_TEST_TMPDIR"/box/new/*
+  assert_output --partial 'abcdef@far.example.net'
+  assert_line --partial 'To: "a@far" <abcdef@far.example.net>,'
+  assert_line --partial ' x@alias.example.com (far)'
+  assert_line --partial 'Subject: to x@far'
+  assert_line --partial 'body @far'
+  run usmtp route u@remotehost
+  assert_line 'to           u@far.example.net'
+}

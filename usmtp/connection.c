@@ -100,6 +100,18 @@ static void lost_mail(struct connection *c, const char *status, const char *why)
     c->session.state = SESSION_CLOSED;
 }
 
+/* A piece of the text, with official names in the header; the empty one ends it. */
+static bool feed(struct connection *c, struct span piece, struct buf *out)
+{
+    struct buf head = {0};
+
+    bool good = !c->replacing || official_feed(&c->header, c->target.names, &piece, &head);
+    good = good && (head.len == 0 || text_feed(c->text, BUF_SPAN(&head), out)) &&
+           (piece.n == 0 || text_feed(c->text, piece, out));
+    buf_free(&head);
+    return good;
+}
+
 /* Sends as much of the text as the wire has room for. What the kernel takes at once makes room
  * again, and raises no event: so it goes on until something is left, for which on_ready() comes.
  * The end of a text goes with its last piece: of a small mail all is one packet. */
@@ -112,10 +124,10 @@ static void send_text(struct connection *c, struct buf *out)
             lost_mail(c, "4.3.0", "the mail data set cannot be read");
             return;
         }
-        bool good = piece.n == 0 || text_feed(c->text, piece, out);
+        bool good = feed(c, piece, out);
         c->text_done = piece.n == 0 || mailfile_at_end(&c->mail);
         if (good && c->text_done)
-            good = text_end(c->text, out);
+            good = (piece.n == 0 || feed(c, (struct span){0}, out)) && text_end(c->text, out);
         if (!good || !wire_send(c->wire, BUF_SPAN(out))) {
             lost_mail(c, "4.3.0", "memory is short");
             return;
@@ -131,6 +143,8 @@ static void begin_text(struct connection *c, struct buf *out)
     if (c->text != NULL)
         return;
     c->text_done = false;
+    c->replacing = c->target.names->rows > 0;
+    c->header = (struct official_header){.asa = c->mail.asa};
     c->text =
         text_begin(c->mail.asa, text_needs(&c->mail.facts, c->session.features & FEATURE_8BITMIME,
                                            c->session.mail.utf8));

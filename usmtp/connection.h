@@ -6,6 +6,7 @@
 
 #include "lib/wire.h"
 #include "usmtp/mailfile.h"
+#include "usmtp/official.h"
 #include "usmtp/resolve.h"
 #include "usmtp/session.h"
 
@@ -18,6 +19,7 @@ struct connection_target {
     size_t addresses, begin; /* which one is tried first: one that was good before */
     unsigned mails;          /* taken at most */
     int64_t idle_ms;         /* how long it waits for more mail */
+    const struct official_names *names;
 };
 
 struct connection_owner {
@@ -50,8 +52,9 @@ struct connection {
     struct wire *wire;
     struct session session;
     struct mailfile mail;
-    struct text *text; /* while the text is sent */
-    bool mail_open, text_done;
+    struct text *text;             /* while the text is sent */
+    struct official_header header; /* of the text, where nicknames are replaced */
+    bool mail_open, text_done, replacing;
     bool connected;
     int64_t attempt_ends_ms;
     enum session_state timed_state; /* what the running deadline was set for */

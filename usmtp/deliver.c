@@ -13,6 +13,7 @@
 #include "lib/clock.h"
 #include "lib/dsname.h"
 #include "usmtp/fate.h"
+#include "usmtp/hosts.h"
 #include "usmtp/outcome.h"
 #include "usmtp/restore.h"
 #include "usmtp/route.h"
@@ -186,6 +187,20 @@ static void on_pump(void *arg)
         loop_stop(d->loop);
 }
 
+/* The official names of hosts. Without them mail goes as it is. */
+static void load_names(struct deliver *d)
+{
+    struct official_names names;
+
+    if (!hosts_names(&d->program->site->dns, &names)) {
+        MSG(&d->program->log, T01SM001I, d->program->site->dns.hosts, strerror(errno),
+            "NICKNAMES ARE AS BEFORE");
+        return;
+    }
+    official_free(&d->names);
+    d->names = names;
+}
+
 bool deliver_open(struct deliver *d)
 {
     const char *why = NULL;
@@ -195,6 +210,7 @@ bool deliver_open(struct deliver *d)
     d->fresh = d->undeleted = CHAIN_EMPTY;
     d->steady_base_ms = clock_steady_ms();
     d->giveup = (struct giveup){.program = d->program, .spool = d->spool};
+    load_names(d);
     errno = ENOMEM;
     if (getrandom(&seed, sizeof(seed), 0) == (ssize_t)sizeof(seed)) {
         queue_init(&d->queue, seed);
@@ -295,6 +311,7 @@ void deliver_reload(struct deliver *d)
     uint32_t i;
 
     d->new_servers = true;
+    load_names(d);
     while ((i = queue_due(&d->queue, INT64_MAX)) != ENTRY_NONE)
         queue_append(&d->queue, &d->fresh, i, ENTRY_FRESH);
     destination_reroute(d);
@@ -330,6 +347,7 @@ void deliver_close(struct deliver *d)
     loop_forget(d->pump);
     loop_forget(d->sync);
     resolver_free(d->resolver);
+    official_free(&d->names);
     giveup_free(&d->giveup);
     ready_free(&d->watches);
     checkpoint_close(&d->checkpoint);

@@ -16,6 +16,7 @@
 #include "usmtp/destination.h"
 #include "usmtp/giveup.h"
 #include "usmtp/mailfile.h"
+#include "usmtp/official.h"
 #include "usmtp/queue.h"
 #include "usmtp/resolve.h"
 
@@ -26,6 +27,7 @@ struct deliver {
     struct loop_event *pump; /* looks at what is due; set by deliver_soon() */
     struct loop_event *sync; /* makes removals durable, many at once */
     struct resolver *resolver;
+    struct official_names names; /* of HOSTS */
     struct queue queue;
     struct chain fresh;
     struct checkpoint checkpoint;

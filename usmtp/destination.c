@@ -243,6 +243,7 @@ static bool open_connection(struct destination *t)
     struct connection_target target = {.host = t->found->host,
                                        .address = t->found->address,
                                        .addresses = t->found->addresses,
+                                       .names = &d->names,
                                        .begin = t->good_address,
                                        .mails = t->route.connmsgs,
                                        .idle_ms = idle_ms(&t->route.rate)};

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "lib/loop.h"
+#include "usmtp/hosts.h"
 #include "usmtp/resolve.h"
 #include "usmtp/route.h"
 
@@ -174,7 +175,8 @@ static bool take_address(const struct program *p, const char *word, unsigned fla
 int explain_route(const struct program *p, int words, char **word)
 {
     struct explain x = {.program = p};
-    struct address from, to;
+    struct address from = {0}, to;
+    struct official_names names;
 
     if (words < 1 || words > 2) {
         fprintf(stderr, "usage: %s route ADDRESS [FROM]\n", p->name);
@@ -184,6 +186,11 @@ int explain_route(const struct program *p, int words, char **word)
         (words == 2 &&
          !take_address(p, word[1], ADDRESS_BARE_OK | ADDRESS_NULL_OK | ADDRESS_UTF8_OK, &from)))
         return EX_DATAERR;
+    if (hosts_names(&p->site->dns, &names)) {
+        official_address(&names, &from);
+        official_address(&names, &to);
+        official_free(&names);
+    }
     if (!route_find(p->site, words == 2 ? &from : NULL, &to, &x.route)) {
         fprintf(stderr, "%s: %s: the address has no domain to send to\n", p->name, to.text);
         return EX_DATAERR;

@@ -153,6 +153,8 @@ enum mailfile_result fate_open(struct deliver *d, uint32_t i, struct mailfile *m
         mailfile_open(m, d->program, d->spool->queue[QUEUE_MAIL], name, &d->watches, flags, reason);
     switch (r) {
     case MAILFILE_OPEN:
+        official_address(&d->names, &m->from);
+        official_address(&d->names, &m->to);
         break;
     case MAILFILE_GONE:
         queue_remove(&d->queue, i);

@@ -27,7 +27,8 @@ int64_t fate_delay(const struct site_schedule *s, uint32_t tries);
 bool fate_too_old(const struct deliver *d, uint32_t entry, const struct site_schedule *s);
 /* It is tried again after so many seconds. */
 void fate_keep(struct deliver *d, uint32_t entry, int64_t delay);
-/* Opens the data set; on anything but OPEN its fate is settled here. flags: enum mailfile_flag. */
+/* Opens the data set, with official names in its envelope; on anything but OPEN its fate is settled
+ * here. flags: enum mailfile_flag. */
 enum mailfile_result fate_open(struct deliver *d, uint32_t entry, struct mailfile *m,
                                unsigned flags);
 /* A file in mail/ that is no data set. False: memory is short. */
