@@ -74,6 +74,7 @@ help:
 	@echo "make check     all tests (installs what they need)"
 	@echo "make asan      the same under AddressSanitizer and UBSan"
 	@echo "make fuzz      fuzz every parser, FUZZ_SECONDS each (60); TARGETS=fuzz_x for one"
+	@echo "make afl       AFL++ on whole programs, AFL_SECONDS each (180)"
 	@echo "make crash     kill, fault, power-cut and clock sweeps (long, as root)"
 	@echo "make simulate  both sites on simulated machines, from one SEED"
 	@echo "make bench     beside other mail servers; BENCH=--quick for a minute"
@@ -123,6 +124,16 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libparts.a $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(foreach p,$(PROGRAMS),$(LIBS_$(p))) $(LIBS)
 
+# AFL++ on whole programs: AFL_SECONDS for each; PROGRAMS_AFL for some.
+.PHONY: afl
+afl: deps-lint
+	$(call install_packages,afl++)
+	@$(MAKE) --no-print-directory -j2 build-afl/aflrun BUILD=build-afl CC=afl-clang-fast \
+	  SAN="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+	@BUILD=$(CURDIR)/build-afl tests/fuzz/afl $(PROGRAMS_AFL)
+$(BUILD)/aflrun: $(BUILD)/obj/tests/fuzz/aflrun.o $(BUILD)/libparts.a $(CORE)
+	$(CC) $(LDFLAGS) -o $@ $^ $(foreach p,$(PROGRAMS),$(LIBS_$(p))) $(LIBS)
+
 # Branches taken by the unit tests and the programs under test, by gcov.
 .PHONY: coverage
 coverage: deps-test
@@ -146,7 +157,7 @@ install: all
 	cp -R jobs/samples/. $(DESTDIR)$(PREFIX)/share/spoolmail/
 
 clean:
-	rm -rf build build-asan build-fuzz build-cov
+	rm -rf build build-asan build-fuzz build-afl build-cov
 
 tools: $(TOOLS:%=$(BUILD)/tests/%) $(BUILD)/tests/failmalloc.so
 unit: $(UNIT:%=$(BUILD)/unit/%)

@@ -466,7 +466,7 @@ static bool find_row(const char *program, const struct site *site, struct row *r
             continue;
         *row = rows[i];
         row->needs |= row->needs & NEED_COPY ? 0 : NEED_BASE;
-        if (row->needs & NEED_USERS && site_lmtp_host(site))
+        if (row->needs & NEED_USERS && site != NULL && site_lmtp_host(site))
             row->needs |= NEED_CONNECT;
         return true;
     }

@@ -59,7 +59,6 @@ static const char *const no_yes[] = {"NO", "YES", NULL};
 static const char *const notices[] = {"DSN", "APPEND", NULL};
 static const char *const ways[] = {"MAILDIR", "LMTP", NULL};
 static const char *const printouts[] = {"TEXT", "PDF", "BOTH", NULL};
-static const char *const no_yes[] = {"NO", "YES", NULL};
 static const char *const tls_levels[] = {"NONE", "MAY", "MUST", "VERIFY", "DANE", NULL};
 
 #define SITE(member) offsetof(struct site, member)

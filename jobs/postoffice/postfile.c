@@ -193,7 +193,7 @@ static void name_digest(const struct postfile *p, const char *name, struct diges
 static enum postfile_result check(struct postfile *p, const char *name, enum postfile_result result,
                                   char reason[320])
 {
-    struct digest digest;
+    struct digest digest = {0};
     struct seal seal = {0};
     bool sealed = seal_open(&seal, p->fd);
     enum seal_state state = SEAL_NONE;
@@ -241,7 +241,7 @@ enum postfile_result postfile_open(struct postfile *p, int fd, const struct stat
 bool postfile_id(const struct postfile *p, const char *userid, char out[POSTFILE_ID])
 {
     unsigned char octets[sizeof(p->digest) + 16] = {0}, hash[DIGEST_OCTETS];
-    struct digest digest;
+    struct digest digest = {0};
 
     memcpy(octets, p->digest, sizeof(p->digest));
     if (!span_copy(span_of(userid), (char *)octets + sizeof(p->digest), 16))
