@@ -71,27 +71,29 @@ static void write_text(const char *name, const char *text)
 static void make_site(void)
 {
     const char *memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-    char member[1024];
+    char member[1024], samples[PATH_SIZE];
 
+    if (getcwd(samples, sizeof(samples)) == NULL)
+        die("getcwd");
     snprintf(root, sizeof(root), "%s/aflrun.XXXXXX", memory);
     if (mkdtemp(root) == NULL)
         die(root);
     snprintf(member, sizeof(member),
              "SYSTEM HOST(mail.example.org) SPOOL(%s/spool)\n"
-             "SMTP PATH(OUT) POSTOFFICE(MYHOST) USERTABLE(%s/USERTBL) CATALOG(%s)\n"
+             "SMTP PATH(OUT) POSTOFFICE(MYHOST) USERTABLE(%s/USERTBL) CATALOG(%s/jobs/samples)\n"
              "SERVICE NAME(SPOOL#4)\nROUTE DOMAIN(*) HOST(127.0.0.1)\n",
-             root, root, root);
+             root, root, samples);
     write_text("APPCFG00", member);
     write_text("USERTBL", "CZQ14CD CDoaks LOGIN(root) 'Chris Doaks'\n");
-    write_text("OTAPXYZ.DATA", "a line\nanother\n");
 }
 
+/* Files, and what is left of units of work; the spool's own folders and its job number stay. */
 static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *where)
 {
     (void)st;
-    (void)kind;
-    (void)where;
-    return remove(path);
+    if (kind == FTW_DP && strstr(path, "/work/") == NULL)
+        return 0;
+    return strcmp(path + where->base, "JOBNO") == 0 ? 0 : remove(path);
 }
 
 static void copy_file(const char *from, const char *to)
@@ -127,15 +129,11 @@ static int run(const struct target *t, const char *file)
     return t->run(argc, argv);
 }
 
-/* The folders that the programs make for themselves, as far as the drop needs them. */
 static void drop(const struct target *t, const char *file)
 {
     char path[PATH_SIZE], name[64];
-    static const char *const folders[] = {"spool", "spool/jes", NULL};
 
     nftw(place("spool", path), remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-    for (size_t i = 0; folders[i] != NULL; i++)
-        mkdir(place(folders[i], path), 0755);
     if (t->queue == NULL)
         return;
     snprintf(name, sizeof(name), "spool/jes/%s", t->queue);
@@ -174,6 +172,9 @@ int main(int argc, char **argv)
     if (t == NULL)
         return EX_USAGE;
     make_site();
+    if (run(&targets[0], argv[2]) != EX_OK) /* spool4 makes the spool's folders */
+        return EX_OSERR;
+    optind = 0; /* the GNU way to begin anew */
     wait_for_fuzzer();
     drop(t, argv[2]);
     int status = run(t, argv[2]);
