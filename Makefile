@@ -137,7 +137,7 @@ $(BUILD)/aflrun: $(BUILD)/obj/tests/fuzz/aflrun.o $(BUILD)/libparts.a $(CORE)
 # Branches taken by the unit tests and the programs under test, by gcov.
 .PHONY: coverage
 coverage: deps-test
-	@$(MAKE) --no-print-directory -j2 all tools unit BUILD=build-cov OPT="-O0 -g" HARDEN="--coverage"
+	@$(MAKE) --no-print-directory -j2 all tools unit BUILD=build-cov OPT="-O0 -g" SAN="--coverage -DSPOOLMAIL_COVERAGE"
 	-@BUILD=$(CURDIR)/build-cov tests/run >build-cov/tests.log
 	@tests/coverage build-cov
 
