@@ -1,13 +1,9 @@
-/* See seal.h. OpenSSL's own SHA-256 without its EVP layer: that one loads providers at the first
- * use, and does not survive it when memory is short (3.0). */
-#define OPENSSL_SUPPRESS_DEPRECATED
+/* See seal.h. */
 #include "lib/seal.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/sha.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -16,14 +12,12 @@
 
 enum { PIECE = 32768 };
 
-static void digest(struct seal *s, struct span octets)
+static struct digest *digest_of(struct seal *s)
 {
-    if (s->context == NULL && !s->failed) {
-        s->context = malloc(sizeof(SHA256_CTX));
-        s->failed = s->context == NULL || SHA256_Init(s->context) != 1;
-    }
-    if (!s->failed && octets.n > 0 && SHA256_Update(s->context, octets.p, octets.n) != 1)
-        s->failed = true;
+    if (!s->begun)
+        digest_begin(&s->digest);
+    s->begun = true;
+    return &s->digest;
 }
 
 void seal_add(struct seal *s, struct span octets)
@@ -37,42 +31,83 @@ void seal_add(struct seal *s, struct span octets)
         s->failed |= !buf_add(&s->front, octets.p, before);
     }
     s->length += octets.n;
-    digest(s, span_from(octets, before));
+    digest_add(digest_of(s), span_from(octets, before));
 }
 
 void seal_drop(struct seal *s)
 {
-    free(s->context);
     buf_free(&s->front);
     *s = (struct seal){0};
 }
 
 void seal_branch(struct seal *s, const struct seal *from, size_t cut)
 {
-    *s = (struct seal){.length = from->length, .cut = cut, .failed = from->failed};
-    if (from->context == NULL || s->failed)
-        return;
-    s->context = malloc(sizeof(SHA256_CTX));
-    s->failed = s->context == NULL;
-    if (!s->failed)
-        memcpy(s->context, from->context, sizeof(SHA256_CTX));
+    *s = (struct seal){
+        .digest = from->digest, .begun = from->begun, .length = from->length, .cut = cut};
 }
 
-/* The attribute's text; false when there is no digest to be had. */
-static bool seal_text(struct seal *s, char text[SEAL_TEXT_MAX])
+/* Ends *s. False: memory was short. */
+static bool take_mark(struct seal *s, struct seal_mark *out)
 {
-    unsigned char octets[SHA256_DIGEST_LENGTH];
+    unsigned char octets[DIGEST_OCTETS];
+    bool good = !s->failed;
+
+    digest_add(digest_of(s), BUF_SPAN(&s->front));
+    digest_end(&s->digest, octets);
+    out->length = s->length;
+    memcpy(out->digest, octets, SEAL_DIGEST);
+    seal_drop(s);
+    return good;
+}
+
+void seal_of(struct span octets, struct seal_mark *out)
+{
+    struct seal s = {0};
+
+    seal_add(&s, octets);
+    take_mark(&s, out);
+}
+
+/* The attribute's text. */
+static void mark_text(const struct seal_mark *mark, size_t cut, char text[SEAL_TEXT_MAX])
+{
+    static const char hex[] = "0123456789abcdef";
     int n;
 
-    digest(s, BUF_SPAN(&s->front)); /* an empty file has a digest too */
-    bool good = !s->failed && SHA256_Final(octets, s->context) == 1;
-    if (s->cut > 0)
-        n = snprintf(text, SEAL_TEXT_MAX, "2 %" PRIu64 " %zu ", s->length, s->cut);
+    if (cut > 0)
+        n = snprintf(text, SEAL_TEXT_MAX, "2 %" PRIu64 " %zu ", mark->length, cut);
     else
-        n = snprintf(text, SEAL_TEXT_MAX, "1 %" PRIu64 " ", s->length);
-    for (int i = 0; good && i < SEAL_DIGEST; i++)
-        n += snprintf(text + n, (size_t)(SEAL_TEXT_MAX - n), "%02x", octets[i]);
-    seal_drop(s);
+        n = snprintf(text, SEAL_TEXT_MAX, "1 %" PRIu64 " ", mark->length);
+    for (int i = 0; i < SEAL_DIGEST; i++) {
+        text[n++] = hex[mark->digest[i] >> 4];
+        text[n++] = hex[mark->digest[i] & 15];
+    }
+    text[n] = '\0';
+}
+
+static int set_attribute(int fd, const char *text)
+{
+    if (fsetxattr(fd, SEAL_NAME, text, strlen(text), 0) == 0)
+        return 0;
+    return errno == ENOTSUP || errno == EPERM || errno == ENOSYS ? 0 : -1;
+}
+
+int seal_put(int fd, const struct seal_mark *mark)
+{
+    char text[SEAL_TEXT_MAX];
+
+    mark_text(mark, 0, text);
+    return set_attribute(fd, text);
+}
+
+/* The text of a seal that is whole; ends *s. False: memory was short. */
+static bool seal_text(struct seal *s, char text[SEAL_TEXT_MAX])
+{
+    struct seal_mark mark;
+    size_t cut = s->cut;
+    bool good = take_mark(s, &mark);
+
+    mark_text(&mark, cut, text);
     return good;
 }
 
@@ -80,13 +115,10 @@ int seal_end(struct seal *s, int fd)
 {
     char text[SEAL_TEXT_MAX];
 
-    if (!seal_text(s, text)) {
-        errno = ENOMEM;
-        return -1;
-    }
-    if (fsetxattr(fd, SEAL_NAME, text, strlen(text), 0) == 0)
-        return 0;
-    return errno == ENOTSUP || errno == EPERM || errno == ENOSYS ? 0 : -1;
+    if (seal_text(s, text))
+        return set_attribute(fd, text);
+    errno = ENOMEM;
+    return -1;
 }
 
 int seal_file(int fd)

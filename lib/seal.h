@@ -8,17 +8,18 @@
  * is at most SEAL_CUT_MAX.
  *
  * It is no defence against an owner who alters his own file and its seal; it finds cuts, flipped
- * bits and zeroed runs. The one home of OpenSSL's digests. */
+ * bits and zeroed runs. */
 #ifndef SPOOLMAIL_SEAL_H
 #define SPOOLMAIL_SEAL_H
 
-#include "lib/buf.h"
+#include "lib/digest.h"
 
 enum { SEAL_DIGEST = 16, SEAL_CUT_MAX = 65536, SEAL_TEXT_MAX = 72 };
 
 /* A digest in the making. Zero it to begin; seal_end(), seal_check() or seal_drop() ends it. */
 struct seal {
-    void *context; /* of the digest; NULL: nothing was added yet */
+    struct digest digest;
+    bool begun;
     uint64_t length;
     size_t cut;                /* 0: the first form */
     struct buf front;          /* checking: octets before the cut, which are digested last */
@@ -27,6 +28,15 @@ struct seal {
 };
 
 void seal_add(struct seal *s, struct span octets);
+/* What a seal of the first form says: for a file that is written elsewhere or later. */
+struct seal_mark {
+    uint64_t length;
+    unsigned char digest[SEAL_DIGEST];
+};
+/* The mark of a text that is in memory; needs no memory of its own. */
+void seal_of(struct span octets, struct seal_mark *out);
+/* Sets the attribute of an open file to what was marked before; as seal_end(). */
+int seal_put(int fd, const struct seal_mark *mark);
 /* Sets the attribute of the open file that was written. 0; -1 with errno only for an error that
  * concerns the data (EIO, ENOSPC, EDQUOT): no attributes here is no error. */
 int seal_end(struct seal *s, int fd);

@@ -1,0 +1,271 @@
+/* Unit tests of ssmtp/journal: what is written is read back, and nothing else is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ssmtp/journal.h"
+
+static const unsigned char key[JOURNAL_KEY] = "0123456789abcde";
+static const unsigned char other_key[JOURNAL_KEY] = "0123456789abcdf";
+
+static struct journal_record record(const char *name, struct span content, uint32_t sequence)
+{
+    struct journal_record r = {
+        .generation = 7, .sequence = sequence, .queue = 1, .content = content};
+
+    assert_true(span_copy(span_of(name), r.name, sizeof(r.name)));
+    seal_of(content, &r.mark);
+    return r;
+}
+
+static void places_do_not_overlap(void **state)
+{
+    static const uint64_t sizes[] = {JOURNAL_SIZE_MIN, JOURNAL_SIZE_MIN + JOURNAL_BLOCK, 32UL << 20,
+                                     JOURNAL_SIZE_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        uint64_t size = sizes[i], half = journal_half_size(size);
+        assert_true(journal_size_valid(size));
+        assert_int_equal(half % JOURNAL_BLOCK, 0);
+        assert_int_equal(journal_head_at(size, 0), 0);
+        assert_int_equal(journal_head_at(size, 1), JOURNAL_BLOCK);
+        assert_int_equal(journal_half_at(size, 0), 2 * JOURNAL_BLOCK);
+        assert_int_equal(journal_half_at(size, 2), 2 * JOURNAL_BLOCK);
+        assert_int_equal(journal_half_at(size, 1), 2 * JOURNAL_BLOCK + half);
+        assert_true(journal_half_at(size, 1) + half <= journal_head_at(size, 2));
+        assert_int_equal(journal_head_at(size, 2) + JOURNAL_BLOCK, journal_head_at(size, 3));
+        assert_int_equal(journal_head_at(size, 3) + JOURNAL_BLOCK, size);
+    }
+    assert_false(journal_size_valid(0));
+    assert_false(journal_size_valid(JOURNAL_SIZE_MIN - JOURNAL_BLOCK));
+    assert_false(journal_size_valid(JOURNAL_SIZE_MIN + 1));
+    assert_false(journal_size_valid(JOURNAL_SIZE_MAX + JOURNAL_BLOCK));
+    assert_false(journal_size_valid(UINT64_MAX));
+}
+
+static void heads(void **state)
+{
+    struct journal_head h = {.number = 3, .size = 32UL << 20, .released = 0x123456789abcdef0}, back;
+    unsigned char text[JOURNAL_HEAD];
+
+    (void)state;
+    memcpy(h.key, key, sizeof(key));
+    journal_head_encode(&h, text);
+    struct span all = {(const char *)text, sizeof(text)};
+    assert_true(journal_head_decode(all, &back));
+    assert_int_equal(back.number, 3);
+    assert_int_equal(back.size, 32UL << 20);
+    assert_int_equal(back.released, 0x123456789abcdef0);
+    assert_memory_equal(back.key, key, sizeof(key));
+    for (size_t n = 0; n < sizeof(text); n++)
+        assert_false(journal_head_decode((struct span){all.p, n}, &back));
+    for (size_t bit = 0; bit < 8 * sizeof(text); bit++) {
+        text[bit / 8] ^= (unsigned char)(1U << bit % 8);
+        assert_false(journal_head_decode(all, &back));
+        text[bit / 8] ^= (unsigned char)(1U << bit % 8);
+    }
+    h.size = JOURNAL_SIZE_MAX + JOURNAL_BLOCK; /* sums agree, but it cannot be */
+    journal_head_encode(&h, text);
+    assert_false(journal_head_decode(all, &back));
+    memset(text, 0, sizeof(text));
+    assert_false(journal_head_decode(all, &back));
+}
+
+static void a_record(void **state)
+{
+    struct journal_record r =
+        record("SSMTP.JOB00012.D0000001.MAIL.T", SPAN("X-From: <>\ntext\n"), 5);
+    struct journal_record back;
+    struct buf out = {0};
+
+    (void)state;
+    r.first = 4;
+    assert_true(journal_record_encode(&out, key, &r));
+    assert_int_equal(out.len, journal_record_size(strlen(r.name), r.content.n));
+    assert_int_equal(out.len % 8, 0);
+    assert_true(journal_record_decode(BUF_SPAN(&out), key, &back));
+    assert_int_equal(back.generation, 7);
+    assert_int_equal(back.sequence, 5);
+    assert_int_equal(back.first, 4);
+    assert_int_equal(back.queue, 1);
+    assert_string_equal(back.name, r.name);
+    assert_true(span_eq(back.content, r.content));
+    assert_int_equal(back.mark.length, r.content.n);
+    assert_memory_equal(back.mark.digest, r.mark.digest, SEAL_DIGEST);
+    assert_false(journal_record_decode(BUF_SPAN(&out), other_key, &back));
+    for (size_t n = 0; n < out.len; n++)
+        assert_false(journal_record_decode((struct span){out.data, n}, key, &back));
+    buf_free(&out);
+}
+
+/* No flip goes unnoticed but in the padding, which means nothing. */
+static void flips(void **state)
+{
+    struct span content = SPAN("a text of 20 octets.");
+    struct journal_record r = record("SSMTP.X", content, 0), back;
+    size_t name = JOURNAL_RECORD_HEAD, text = name + 8;
+    struct buf out = {0};
+
+    (void)state;
+    assert_true(journal_record_encode(&out, key, &r));
+    for (size_t bit = 0; bit < 8 * out.len; bit++) {
+        size_t at = bit / 8;
+        bool padding = at == name + 7 || at >= text + content.n;
+        out.data[at] = (char)(out.data[at] ^ 1 << bit % 8);
+        assert_int_equal(journal_record_decode(BUF_SPAN(&out), key, &back), padding);
+        out.data[at] = (char)(out.data[at] ^ 1 << bit % 8);
+    }
+    buf_free(&out);
+}
+
+static void parts_that_are_not_valid(void **state)
+{
+    static const char *const names[] = {"", ".", ".HIDDEN", "A/B", "a", "A B", "..", "A\n"};
+    struct buf out = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct journal_record r = record(names[i], SPAN("x"), 0);
+        assert_false(journal_record_encode(&out, key, &r));
+    }
+    struct journal_record r = record("A", SPAN("x"), 3);
+    r.first = 4;
+    assert_false(journal_record_encode(&out, key, &r));
+    r.first = 3;
+    r.mark.length = 2;
+    assert_false(journal_record_encode(&out, key, &r));
+    r.mark.length = 1;
+    r.generation = 0; /* written, but never taken for one */
+    assert_true(journal_record_encode(&out, key, &r));
+    assert_false(journal_record_decode(BUF_SPAN(&out), key, &r));
+    assert_int_equal(journal_record_size(JOURNAL_NAME_MAX + 1, 1), 0);
+    assert_int_equal(journal_record_size(1, JOURNAL_SIZE_MAX + 1), 0);
+    assert_int_equal(journal_record_size(1, SIZE_MAX), 0);
+    buf_free(&out);
+}
+
+struct found {
+    unsigned seen; /* a bit for each sequence */
+    int n, stop;
+};
+
+static int note(void *arg, const struct journal_record *r)
+{
+    struct found *f = arg;
+
+    assert_true(r->sequence < 32);
+    assert_false(f->seen & 1U << r->sequence);
+    f->seen |= 1U << r->sequence;
+    return ++f->n == f->stop;
+}
+
+enum { RECORDS = 6, HALF = 4 * JOURNAL_BLOCK };
+
+/* A half with three records, a new batch at a block with three more, then what lay there before. */
+static void fill(struct buf *half, size_t end[RECORDS])
+{
+    static const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        struct journal_record r = record("SSMTP.N", (struct span){text, 6 * i}, i);
+        if (i == 3)
+            buf_fill(half, '\0', JOURNAL_BLOCK - half->len);
+        assert_true(journal_record_encode(half, key, &r));
+        end[i] = half->len;
+    }
+    buf_fill(half, 'S', HALF - half->len);
+    assert_false(half->failed);
+}
+
+static void scan(void **state)
+{
+    struct buf half = {0};
+    size_t end[RECORDS];
+    struct found f = {0};
+
+    (void)state;
+    fill(&half, end);
+    assert_int_equal(journal_scan(BUF_SPAN(&half), key, note, &f), 0);
+    assert_int_equal(f.seen, 63);
+    f = (struct found){.stop = 2};
+    assert_int_equal(journal_scan(BUF_SPAN(&half), key, note, &f), 1);
+    assert_int_equal(f.n, 2);
+    f = (struct found){0};
+    assert_int_equal(journal_scan(BUF_SPAN(&half), other_key, note, &f), 0);
+    assert_int_equal(f.n, 0);
+    /* Cut anywhere: those that end before it. */
+    for (size_t n = 0; n < half.len; n++) {
+        unsigned wanted = 0;
+        for (size_t i = 0; i < RECORDS; i++)
+            wanted |= (unsigned)(end[i] <= n) << i;
+        f = (struct found){0};
+        journal_scan((struct span){half.data, n}, key, note, &f);
+        /* What is cut off may have been padding. */
+        assert_int_equal(f.seen, wanted);
+    }
+    buf_free(&half);
+}
+
+/* A damaged run: only records that it touches are missing. */
+static void damage_hides_nothing_else(void **state)
+{
+    struct buf half = {0}, copy = {0};
+    size_t end[RECORDS];
+
+    (void)state;
+    fill(&half, end);
+    for (size_t run = 1; run < 3000; run = run * 3 + 1)
+        for (size_t at = 0; at + run < half.len; at += 7) {
+            struct found f = {0};
+            buf_clear(&copy);
+            assert_true(buf_addspan(&copy, BUF_SPAN(&half)));
+            memset(copy.data + at, 0xa5, run);
+            journal_scan(BUF_SPAN(&copy), key, note, &f);
+            for (size_t i = 0; i < RECORDS; i++) {
+                size_t start = i == 0 ? 0 : i == 3 ? JOURNAL_BLOCK : end[i - 1];
+                bool touched = at < end[i] && at + run > start;
+                assert_true(touched || f.seen & 1U << i);
+            }
+        }
+    buf_free(&half);
+    buf_free(&copy);
+}
+
+/* A message whose text holds a whole record of another journal. */
+static void text_that_poses_as_a_record(void **state)
+{
+    struct journal_record inner = record("SSMTP.EVIL", SPAN("evil"), 1), outer;
+    struct buf forged = {0}, half = {0};
+    struct found f = {0};
+
+    (void)state;
+    assert_true(journal_record_encode(&forged, other_key, &inner));
+    outer = record("SSMTP.GOOD", BUF_SPAN(&forged), 0);
+    assert_true(journal_record_encode(&half, key, &outer));
+    half.data[0] = 'X'; /* the outer one is damaged, so its text is looked through */
+    assert_int_equal(journal_scan(BUF_SPAN(&half), key, note, &f), 0);
+    assert_int_equal(f.n, 0);
+    buf_free(&forged);
+    buf_free(&half);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(places_do_not_overlap),
+        cmocka_unit_test(heads),
+        cmocka_unit_test(a_record),
+        cmocka_unit_test(flips),
+        cmocka_unit_test(parts_that_are_not_valid),
+        cmocka_unit_test(scan),
+        cmocka_unit_test(damage_hides_nothing_else),
+        cmocka_unit_test(text_that_poses_as_a_record),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
