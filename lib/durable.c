@@ -130,6 +130,35 @@ int durable_write(int fd, const void *octets, size_t n)
     return 0;
 }
 
+int durable_write_at(int fd, const void *octets, size_t n, off_t at)
+{
+    const char *p = octets;
+
+    while (n > 0) {
+        ssize_t done = pwrite(fd, p, n, at);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0) {
+            errno = done == 0 ? ENOSPC : errno;
+            return -1;
+        }
+        p += done;
+        at += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+int durable_sync_data(int fd)
+{
+    int r;
+
+    do
+        r = fdatasync(fd);
+    while (r < 0 && errno == EINTR);
+    return r;
+}
+
 int durable_sync(int fd)
 {
     int r;

@@ -23,7 +23,12 @@ int durable_create(int dir, const char *name, mode_t mode);
 int durable_open(int dir, const char *name);
 /* All of it, though the kernel takes it in pieces. */
 int durable_write(int fd, const void *octets, size_t n);
+/* The same at a place of the file. */
+int durable_write_at(int fd, const void *octets, size_t n, off_t at);
 int durable_sync(int fd);
+/* Syncs the octets of a file whose size and blocks did not change: spares the file system's own
+ * journal. */
+int durable_sync_data(int fd);
 /* Makes the entry of an open file durable in its directory. A drop directory may be closed to its
  * writers (O_PATH only): then the whole file system is synced through the file. */
 int durable_sync_entry(int dir, int file);

@@ -315,6 +315,40 @@ static void log_message(const struct client *c)
             c->literal, post ? "jes/POST" : "jes/PRT");
 }
 
+/* What is in memory, as an entry for the journal. NULL: memory is short. */
+static struct entry *new_entry(struct store_file *f, enum spool_queue q)
+{
+    struct entry *e = calloc(1, sizeof(*e));
+
+    if (e == NULL)
+        return NULL;
+    *e = (struct entry){.text = f->held, .queue = (unsigned char)q, .fd = -1};
+    f->held = (struct buf){0};
+    span_copy(span_of(f->name), e->name, sizeof(e->name));
+    seal_of(BUF_SPAN(&e->text), &e->mark);
+    return e;
+}
+
+/* Ends the message's text and makes it ready for the committer; false with commit.error. */
+static bool end_text(struct client *c, enum spool_queue q)
+{
+    bool good = store_end(&c->file, committer_holds(c->x->committer, c->file.held.len));
+
+    if (good && c->file.writer.fd < 0) {
+        c->commit.entry = new_entry(&c->file, q);
+        good = c->commit.entry != NULL;
+        c->file.error = good ? 0 : ENOMEM;
+    }
+    if (!good) {
+        c->commit.error = c->file.error;
+        store_drop(&c->file);
+        return false;
+    }
+    c->commit.writer = c->file.writer;
+    c->file.writer.fd = -1;
+    return true;
+}
+
 /* The session waits: hands its message on, or says at once that it could not be written. */
 static void commit(struct client *c, struct buf *out)
 {
@@ -325,15 +359,11 @@ static void commit(struct client *c, struct buf *out)
         q = QUEUE_PRT;
     c->commit = (struct commit_file){.to = c->x->spool.queue[q], .arg = c};
     span_copy(span_of(c->file.name), c->commit.name, sizeof(c->commit.name));
-    if (!store_end(&c->file)) {
-        c->commit.error = c->file.error;
-        store_drop(&c->file);
+    if (!end_text(c, q)) {
         log_message(c);
         receiver_committed(&c->session, verdict_of(c->commit.error), "", out);
         return;
     }
-    c->commit.writer = c->file.writer;
-    c->file.writer.fd = -1;
     c->committing = c->progress = true;
     committer_add(c->x->committer, &c->commit);
 }

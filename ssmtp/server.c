@@ -5,16 +5,19 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "ssmtp/client.h"
+#include "ssmtp/recover.h"
 
 enum {
     ACCEPT_MOST = 1000, /* connections taken before others are looked after */
     REST_MS = 1000,     /* no descriptors are left: so long nobody is let in */
-    GRACE_MS = 30000    /* for transactions in hand at the end */
+    GRACE_MS = 30000,   /* for transactions in hand at the end */
+    JOURNAL_SHARE = 16
 };
 
 struct server;
@@ -32,7 +35,9 @@ struct server {
     struct listener listener[LISTEN_MAX];
     size_t listeners;
     struct loop_event *rest, *grace, *parent;
-    int64_t told_ms; /* when a refusal was logged last */
+    struct redo redo; /* fd -1: no journal */
+    int doubt;        /* errno */
+    int64_t told_ms;  /* when a refusal was logged last */
     bool single, stopping;
 };
 
@@ -221,6 +226,60 @@ static void start_single(struct server *s, int fd)
     end_if_empty(s);
 }
 
+/* Nobody can say what is on the disk. */
+static void on_doubt(void *arg, int error)
+{
+    struct server *s = arg;
+
+    s->doubt = error;
+    MSG(&s->program->log, T01SM024E, "RECEIVER", strerror(error));
+    loop_stop(s->context.loop);
+}
+
+/* Not more than a sixteenth of the file system. 0: there is none to be had. */
+static uint64_t journal_size(const struct server *s, uint64_t wanted)
+{
+    struct statvfs st;
+
+    if (wanted == 0 || fstatvfs(s->context.spool.work, &st) < 0)
+        return wanted;
+    uint64_t most = (uint64_t)st.f_blocks / JOURNAL_SHARE * st.f_frsize;
+    return (wanted < most ? wanted : most) / JOURNAL_BLOCK * JOURNAL_BLOCK;
+}
+
+/* Without one each message is synced by itself. False: one that is there can't be recovered. */
+static bool open_journal(struct server *s, const struct server_params *params)
+{
+    const struct recovery r = {.spool = &s->context.spool, .log = &s->program->log};
+    uint64_t size = journal_size(s, params->journal);
+    int result = 1;
+
+    s->redo.fd = s->redo.head_fd = -1;
+    if (params->journal == 0 || params->listeners == NULL)
+        return true;
+    errno = ENOSPC;
+    if (journal_size_valid(size))
+        result = recover_own(&r, params->worker + 1, size, &s->redo);
+    if (result == 1)
+        MSG(&s->program->log, T01SM058W, strerror(errno));
+    return result >= 0;
+}
+
+static struct committer *new_committer(struct server *s)
+{
+    const struct committer_params params = {.loop = s->context.loop,
+                                            .spool = &s->context.spool,
+                                            .whole = s->context.spool.queue[QUEUE_POST],
+                                            .names = &s->context.names,
+                                            .log = &s->program->log,
+                                            .redo = s->redo.fd >= 0 ? &s->redo : NULL,
+                                            .done = client_committed,
+                                            .doubt = on_doubt,
+                                            .arg = s};
+
+    return committer_new(&params);
+}
+
 static int serve(struct server *s, const struct server_params *params)
 {
     struct client_context *x = &s->context;
@@ -234,14 +293,16 @@ static int serve(struct server *s, const struct server_params *params)
     s->grace = loop_timer(x->loop, on_grace_over, s);
     if (params->parent >= 0)
         s->parent = loop_readable(x->loop, params->parent, on_parent_gone, s);
-    x->committer = committer_new(x->loop, x->spool.queue[QUEUE_POST], &x->names, client_committed);
+    x->committer = open_journal(s, params) ? new_committer(s) : NULL;
     bool good = s->rest != NULL && s->grace != NULL && x->committer != NULL &&
                 (params->listeners == NULL || open_listeners(s, params->listeners));
     if (good && params->listeners == NULL)
         start_single(s, params->single);
     if (good && (params->listeners != NULL || x->clients > 0))
         loop_run(x->loop);
+    int saved = errno;
     committer_free(x->committer);
+    redo_close(&s->redo);
     for (size_t i = 0; i < s->listeners; i++)
         loop_forget(s->listener[i].event);
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
@@ -249,7 +310,8 @@ static int serve(struct server *s, const struct server_params *params)
     loop_forget(s->rest);
     loop_forget(s->grace);
     loop_forget(s->parent);
-    return good ? EX_OK : EX_OSERR;
+    errno = saved;
+    return !good ? EX_OSERR : s->doubt != 0 ? EX_IOERR : EX_OK;
 }
 
 int server_run(const struct server_params *params)
@@ -274,7 +336,7 @@ int server_run(const struct server_params *params)
         loop_free(x->loop);
         store_names_close(&x->names);
     }
-    if (status != EX_OK)
+    if (status != EX_OK && status != EX_IOERR)
         MSG(&s.program->log, T01SM022E, s.program->name, strerror(errno));
     spool_close(&x->spool);
     return status;

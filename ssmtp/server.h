@@ -13,7 +13,8 @@ struct server_params {
     int single;
     int parent; /* at its end when the parent is gone; -1: there is none */
     struct crowd *crowd;
-    unsigned worker; /* its row in the crowd */
+    unsigned worker;  /* its row in the crowd */
+    uint64_t journal; /* octets that its journal is to have; 0: none */
     /* The configuration was read again: sets the limits of the crowd. */
     void (*reloaded)(void *arg);
     void *arg;
@@ -21,7 +22,7 @@ struct server_params {
 
 /* Serves until SIGTERM (then finishes the transactions in hand, in bounded time) or until the
  * single connection is over; SIGHUP rereads the configuration, and sessions go on. Returns the exit
- * status (sysexits). */
+ * status (sysexits); EX_IOERR: it is in doubt what is on the disk, and the next start finds out. */
 int server_run(const struct server_params *params);
 
 #endif

@@ -15,9 +15,11 @@
 #include <unistd.h>
 
 #include "ssmtp/crew.h"
+#include "ssmtp/recover.h"
 #include "ssmtp/server.h"
 
 enum {
+    JOURNAL_KIB = 32768,
     CREW_GRACE_MS = 40000, /* longer than a worker's own */
     DESCRIPTORS_KEPT = 100 /* beside those of connections: directories, sockets, libraries */
 };
@@ -25,7 +27,7 @@ enum {
 /* Options of this program alone; the others are lib/program's. 0: not given, the configuration
  * says it. */
 struct own_options {
-    uint64_t workers, connections, per_client, inetd;
+    uint64_t workers, connections, per_client, inetd, journal;
 };
 
 struct ssmtp {
@@ -49,6 +51,7 @@ static const struct own_option {
     {"--workers", offsetof(struct own_options, workers), false, 1, CREW_MAX},
     {"--connections", offsetof(struct own_options, connections), false, 1, 1000000},
     {"--per-client", offsetof(struct own_options, per_client), false, 1, 60000},
+    {"--journal", offsetof(struct own_options, journal), false, 0, JOURNAL_SIZE_MAX >> 10},
     {"--inetd", offsetof(struct own_options, inetd), true, 1, 1},
 };
 
@@ -207,7 +210,7 @@ static bool open_listeners(struct ssmtp *s)
     return d.text[0] == '\0' || cannot_start(s, d.text);
 }
 
-/* The spool can be used, and what writers left that died is gone. */
+/* The spool can be used, what writers left that died is gone, and what was accepted is there. */
 static bool prepare_spool(const struct ssmtp *s)
 {
     struct spool spool;
@@ -216,8 +219,10 @@ static bool prepare_spool(const struct ssmtp *s)
         return false;
     spool_sweep(spool.queue[QUEUE_POST]);
     spool_sweep(spool.queue[QUEUE_PRT]);
+    const struct recovery r = {.spool = &spool, .log = &s->program.log};
+    bool good = recover_all(&r) || cannot_start(s, strerror(errno));
     spool_close(&spool);
-    return true;
+    return good;
 }
 
 static int work(void *arg, unsigned worker)
@@ -229,6 +234,7 @@ static int work(void *arg, unsigned worker)
                                    .parent = s->crew.child ? s->crew.alive : -1,
                                    .crowd = s->crowd,
                                    .worker = worker,
+                                   .journal = s->options.journal << 10,
                                    .reloaded = limit_crowd,
                                    .arg = s};
 
@@ -302,7 +308,9 @@ int ssmtp_main(int argc, char **argv)
 {
     struct ssmtp s = {
         .program = {.name = "ssmtp",
-                    .synopsis = "[--workers N] [--connections N] [--per-client N] [--inetd]"},
+                    .synopsis =
+                        "[--workers N] [--connections N] [--per-client N] [--journal N] [--inetd]"},
+        .options = {.journal = JOURNAL_KIB},
         .single = -1,
     };
 

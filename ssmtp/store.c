@@ -98,10 +98,12 @@ void store_took(struct store_file *f)
         write_held(f);
 }
 
-bool store_end(struct store_file *f)
+bool store_end(struct store_file *f, bool hold)
 {
     if (f->error == 0 && f->held.failed)
         fail(f, ENOMEM);
+    if (f->error == 0 && hold && f->writer.fd < 0 && f->held.len <= STORE_HELD)
+        return true;
     if (f->error == 0)
         write_held(f);
     if (f->error == 0 && seal_end(&f->seal, f->writer.fd) < 0)

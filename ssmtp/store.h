@@ -54,8 +54,10 @@ bool store_begin(struct store_file *f, int dir, const char *name, const struct s
 struct buf *store_text(struct store_file *f);
 /* Text was put there. */
 void store_took(struct store_file *f);
-/* Writes what is held, and the seal. False with f->error set: call store_drop(). */
-bool store_end(struct store_file *f);
+/* The text is complete. A message that fits in memory may stay there, if `hold`: then writer.fd is
+ * -1, and held has all of it. Any other is written, with its seal. False with f->error set: call
+ * store_drop(). */
+bool store_end(struct store_file *f, bool hold);
 /* Removes what there is of it. */
 void store_drop(struct store_file *f);
 

@@ -29,6 +29,8 @@ struct fixture {
     struct committer *committer;
     struct commit_file file[MESSAGES];
     unsigned wanted, done;
+    int doubt;
+    struct msg_log log;
 };
 
 static void on_done(struct commit_file *f)
@@ -37,6 +39,30 @@ static void on_done(struct commit_file *f)
 
     if (++x->done == x->wanted)
         loop_stop(x->loop);
+}
+
+static void on_doubt(void *arg, int error)
+{
+    struct fixture *x = arg;
+
+    x->doubt = error;
+    loop_stop(x->loop);
+}
+
+static void start(struct fixture *x, int whole, struct redo *redo)
+{
+    const struct committer_params params = {.loop = x->loop,
+                                            .spool = &x->spool,
+                                            .whole = whole,
+                                            .names = &x->names,
+                                            .log = &x->log,
+                                            .redo = redo,
+                                            .done = on_done,
+                                            .doubt = on_doubt,
+                                            .arg = x};
+
+    x->committer = committer_new(&params);
+    assert_non_null(x->committer);
 }
 
 static int set_up(void **state)
@@ -54,10 +80,10 @@ static int set_up(void **state)
     assert_non_null(x->site);
     assert_true(spool_open(&x->spool, x->site, 1U << QUEUE_POST | 1U << QUEUE_PRT, true, &d));
     assert_true(store_names_open(&x->names, &x->spool));
+    msg_open(&x->log, "test", MSG_STDERR);
     x->loop = loop_new();
     assert_non_null(x->loop);
-    x->committer = committer_new(x->loop, x->spool.queue[QUEUE_POST], &x->names, on_done);
-    assert_non_null(x->committer);
+    start(x, x->spool.queue[QUEUE_POST], NULL);
     *state = x;
     return 0;
 }
@@ -167,7 +193,7 @@ static void a_message_is_as_it_should_be(void **state)
 
     write_message(x, &f, 2);
     assert_int_equal(f.writer.fd, -1); /* a small one is not written before its end */
-    assert_true(store_end(&f));
+    assert_true(store_end(&f, false));
     assert_int_equal(count_files(x, QUEUE_POST, false), 0);
     hand_over(x, &f, 0, QUEUE_POST);
     wait_for_all(x, 1);
@@ -194,7 +220,7 @@ static void a_large_message_is_written_as_it_comes(void **state)
     assert_true(f.writer.fd >= 0);
     assert_true(f.held.len < STORE_HELD && f.held.cap <= 2UL * STORE_HELD);
     assert_int_equal(count_files(x, QUEUE_POST, true), 1);
-    assert_true(store_end(&f));
+    assert_true(store_end(&f, false));
     hand_over(x, &f, 0, QUEUE_PRT); /* diverted: a move between two directories */
     wait_for_all(x, 1);
     assert_int_equal(x->file[0].error, 0);
@@ -231,7 +257,7 @@ static void batches(void **state)
         struct store_file f[MESSAGES];
         for (unsigned i = 0; i < sizes[s]; i++) {
             write_message(x, &f[i], i);
-            assert_true(store_end(&f[i]));
+            assert_true(store_end(&f[i], false));
         }
         x->done = 0;
         for (unsigned i = 0; i < sizes[s]; i++)
@@ -262,7 +288,7 @@ static void taken_names(void **state)
     char first[STORE_NAME];
 
     write_message(x, &f, 1);
-    assert_true(store_end(&f));
+    assert_true(store_end(&f, false));
     span_copy(span_of(f.name), first, sizeof(first));
     int fd = openat(x->spool.queue[QUEUE_POST], first, O_WRONLY | O_CREAT | O_EXCL, 0600);
     assert_true(fd >= 0 && write(fd, "another's\n", 10) == 10);
@@ -293,7 +319,7 @@ static void a_failed_sync_concerns_its_file_alone(void **state)
         int ends[2];
         for (unsigned i = 0; i < sizes[s]; i++) {
             write_message(x, &f[i], 1);
-            assert_true(store_end(&f[i]));
+            assert_true(store_end(&f[i], false));
         }
         assert_int_equal(pipe(ends), 0);
         assert_true(dup2(ends[0], f[bad].writer.fd) >= 0);
@@ -319,11 +345,10 @@ static void a_failed_sync_of_all(void **state)
     unsigned bad = 0;
 
     committer_free(x->committer);
-    x->committer = committer_new(x->loop, -1, &x->names, on_done);
-    assert_non_null(x->committer);
+    start(x, -1, NULL);
     for (unsigned i = 0; i < MESSAGES; i++) {
         write_message(x, &f[i], 1);
-        assert_true(store_end(&f[i]));
+        assert_true(store_end(&f[i], false));
     }
     for (unsigned i = 0; i < MESSAGES; i++)
         hand_over(x, &f[i], i, QUEUE_POST);
@@ -343,7 +368,7 @@ static void a_file_that_vanished_is_an_error(void **state)
     struct store_file f;
 
     write_message(x, &f, 1);
-    assert_true(store_end(&f));
+    assert_true(store_end(&f, false));
     assert_int_equal(unlinkat(f.writer.dir, f.writer.temporary, 0), 0);
     hand_over(x, &f, 0, QUEUE_POST);
     wait_for_all(x, 1);
@@ -357,7 +382,7 @@ static void what_waits_is_finished_at_the_end(void **state)
     for (size_t i = 0; i < MESSAGES; i++) {
         struct store_file f;
         write_message(x, &f, 1);
-        assert_true(store_end(&f));
+        assert_true(store_end(&f, false));
         hand_over(x, &f, i, QUEUE_POST);
     }
     x->wanted = MESSAGES + 1; /* the loop does not run any more */
@@ -382,7 +407,7 @@ static void an_error_stays_with_the_message(void **state)
     assert_int_equal(f.error, EBADF);
     assert_null(store_text(&f));
     store_took(&f);
-    assert_false(store_end(&f));
+    assert_false(store_end(&f, false));
     assert_int_equal(f.error, EBADF);
     assert_int_equal(f.held.cap, 0);
     store_drop(&f);

@@ -1,0 +1,85 @@
+/* See plain.h. */
+#include "ssmtp/plain.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PREFIX ".ssmtp-"
+
+enum { NUMBER_DIGITS = 3, GENERATION_DIGITS = 16, NAME_TRIES = 8 };
+
+void plain_format(char out[PLAIN_FILE], const struct plain *p)
+{
+    snprintf(out, PLAIN_FILE, PREFIX "%03u-%016llx-%s", p->number % 1000,
+             (unsigned long long)p->generation, p->name);
+}
+
+/* Takes digits and a hyphen off the front. */
+static bool take_number(struct span *s, unsigned digits, unsigned base, uint64_t *value)
+{
+    static const char all[] = "0123456789abcdef";
+
+    *value = 0;
+    if (s->n <= digits || s->p[digits] != '-')
+        return false;
+    for (unsigned i = 0; i < digits; i++) {
+        const char *digit = memchr(all, s->p[i], base);
+        if (digit == NULL)
+            return false;
+        *value = *value * base + (uint64_t)(digit - all);
+    }
+    *s = span_from(*s, digits + 1);
+    return true;
+}
+
+bool plain_parse(const char *file, struct plain *p)
+{
+    struct span s = span_of(file);
+    uint64_t number;
+
+    if (!span_starts_nocase(s, SPAN(PREFIX)))
+        return false;
+    s = span_from(s, sizeof(PREFIX) - 1);
+    if (!take_number(&s, NUMBER_DIGITS, 10, &number) ||
+        !take_number(&s, GENERATION_DIGITS, 16, &p->generation) || s.n == 0 || s.p[0] == '.')
+        return false;
+    p->number = (unsigned)number;
+    return span_copy(s, p->name, sizeof(p->name));
+}
+
+int plain_make(int dir, const struct plain *p, struct span content, const struct seal_mark *mark)
+{
+    char file[PLAIN_FILE];
+
+    plain_format(file, p);
+    int fd = durable_create(dir, file, 0640);
+    if (fd < 0 && errno == EEXIST && unlinkat(dir, file, 0) == 0) /* of a try that failed */
+        fd = durable_create(dir, file, 0640);
+    if (fd < 0)
+        return -1;
+    if (durable_write(fd, content.p, content.n) == 0 && seal_put(fd, mark) == 0)
+        return fd;
+    int saved = errno;
+    unlinkat(dir, file, 0);
+    errno = saved;
+    return durable_drop(fd);
+}
+
+int plain_show(int dir, struct plain *p, struct store_names *names)
+{
+    char file[PLAIN_FILE];
+
+    plain_format(file, p);
+    for (int tries = 0; tries < NAME_TRIES; tries++) {
+        if (durable_move(dir, file, dir, p->name) == 0)
+            return 0;
+        if (errno != EEXIST)
+            return -1;
+        if (!store_names_next(names, true, p->name))
+            break;
+    }
+    errno = EEXIST;
+    return -1;
+}
