@@ -115,6 +115,12 @@ title 'usmtp sends them: the dialogue'
 "$BUILD/usmtp" -C "$MEMBER" --once --trace --log stderr 2>&1 | quiet
 
 title 'The far end: spool files with their envelope, delivered by the post office'
+# What the receiver confirmed stands in its journal; some milliseconds later its readers see it.
+confirmed=$(grep -c T01SM050I "$TOP/far/ssmtp.log")
+for _ in $(seq 500); do
+  [ "$(find "$TOP/far/spool/jes" -name 'SSMTP.*' -type f | wc -l)" -lt "$confirmed" ] || break
+  sleep 0.01
+done
 show "$(find "$TOP/far/spool/jes/POST" -type f | sort | head -1)"
 "$BUILD/postoffice" -C "$TOP/far/APPCFG00" --once --log stderr 2>&1 | quiet
 (cd "$TOP/far/maildir" && find . -path '*/new/*' -type f) | show

@@ -8,30 +8,30 @@
 
 #define PREFIX ".ssmtp-"
 
-enum { NUMBER_DIGITS = 3, GENERATION_DIGITS = 16, NAME_TRIES = 8 };
+enum { NAME_TRIES = 8 };
 
 void plain_format(char out[PLAIN_FILE], const struct plain *p)
 {
-    snprintf(out, PLAIN_FILE, PREFIX "%03u-%016llx-%s", p->number % 1000,
+    snprintf(out, PLAIN_FILE, PREFIX "%u-%llx-%s", p->number % 1000,
              (unsigned long long)p->generation, p->name);
 }
 
-/* Takes digits and a hyphen off the front. */
-static bool take_number(struct span *s, unsigned digits, unsigned base, uint64_t *value)
+/* Takes a number and its hyphen off the front. */
+static bool take_number(struct span *s, unsigned base, uint64_t max, uint64_t *value)
 {
     static const char all[] = "0123456789abcdef";
+    struct span digits;
 
     *value = 0;
-    if (s->n <= digits || s->p[digits] != '-')
+    if (!span_cut(s, '-', &digits) || digits.n == 0 || digits.p[0] == '0')
         return false;
-    for (unsigned i = 0; i < digits; i++) {
-        const char *digit = memchr(all, s->p[i], base);
-        if (digit == NULL)
+    for (size_t i = 0; i < digits.n; i++) {
+        const char *digit = memchr(all, digits.p[i], base);
+        if (digit == NULL || *value > max / base)
             return false;
         *value = *value * base + (uint64_t)(digit - all);
     }
-    *s = span_from(*s, digits + 1);
-    return true;
+    return *value <= max;
 }
 
 bool plain_parse(const char *file, struct plain *p)
@@ -42,8 +42,8 @@ bool plain_parse(const char *file, struct plain *p)
     if (!span_starts_nocase(s, SPAN(PREFIX)))
         return false;
     s = span_from(s, sizeof(PREFIX) - 1);
-    if (!take_number(&s, NUMBER_DIGITS, 10, &number) ||
-        !take_number(&s, GENERATION_DIGITS, 16, &p->generation) || s.n == 0 || s.p[0] == '.')
+    if (!take_number(&s, 10, 999, &number) || !take_number(&s, 16, UINT64_MAX, &p->generation) ||
+        s.p == NULL || s.n == 0 || s.p[0] == '.')
         return false;
     p->number = (unsigned)number;
     return span_copy(s, p->name, sizeof(p->name));

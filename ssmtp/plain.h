@@ -1,7 +1,7 @@
 /* The plain files of messages that are in a journal: made without a sync, under a name that readers
  * pass over and that is never swept by others, and shown under their own names later.
  *
- *     .ssmtp-NNN-GGGGGGGGGGGGGGGG-NAME     the journal's number, the generation in hex, the name
+ *     .ssmtp-N-G-NAME     the journal's number, the generation in hex, the name
  *
  * From such a name recovery knows what to do: a file of a generation that is released is whole and
  * is shown; any other is written anew from the journal. */

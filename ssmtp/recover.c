@@ -215,6 +215,7 @@ struct strays {
     struct store_names names;
     bool known[REDO_MAX + 1]; /* journals that know of their files */
     int dir;
+    bool changed;
 };
 
 static bool seal_good(int dir, const char *file)
@@ -226,10 +227,10 @@ static bool seal_good(int dir, const char *file)
 
     if (fd < 0)
         return false;
-    while ((n = read(fd, octets, sizeof(octets))) > 0)
+    bool sealed = seal_open(&seal, fd);
+    while (sealed && (n = read(fd, octets, sizeof(octets))) > 0)
         seal_add(&seal, (struct span){octets, (size_t)n});
-    bool good =
-        n == 0 && durable_sync(fd) == 0 && seal_there(fd) && seal_check(&seal, fd) == SEAL_GOOD;
+    bool good = sealed && n == 0 && durable_sync(fd) == 0 && seal_check(&seal) == SEAL_GOOD;
     seal_drop(&seal);
     close(fd);
     return good;
@@ -243,6 +244,7 @@ static int show_stray(void *arg, const char *file)
 
     if (!plain_parse(file, &p) || (p.number <= REDO_MAX && s->known[p.number]))
         return 0;
+    s->changed = true;
     if (seal_good(s->dir, file))
         return plain_show(s->dir, &p, &s->names) < 0 && errno != ENOENT ? -1 : 0;
     MSG(s->r->log, T01SM059E, file);
@@ -258,8 +260,9 @@ static int show_strays(struct strays *s)
     int result = 0;
     for (size_t i = 0; result == 0 && i < QUEUES; i++) {
         s->dir = s->r->spool->queue[queues[i]];
+        s->changed = false;
         result = durable_each(s->dir, show_stray, s);
-        if (result == 0)
+        if (result == 0 && s->changed)
             result = durable_sync(s->dir);
     }
     int saved = errno;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -12,9 +13,7 @@
 
 #include "lib/durable.h"
 
-enum { FILE_NAME = 48, ZEROS = 64 << 10, ASIDE_MAX = 99 };
-
-static const char zeros[ZEROS];
+enum { FILE_NAME = 48, ZEROS = 1 << 20, ASIDE_MAX = 99 };
 
 static void file_name(char out[FILE_NAME], unsigned number)
 {
@@ -137,17 +136,29 @@ static int write_heads(const struct redo *r, int fd)
     return 0;
 }
 
-/* Blocks that were never written would be metadata at their first sync. */
+/* Overwrites a part with zeros. */
+static int blank(const struct redo *r, uint64_t at, uint64_t n)
+{
+    char *zeros = calloc(1, n < ZEROS ? n : ZEROS);
+    int result = zeros == NULL ? -1 : 0;
+
+    for (uint64_t done = 0; result == 0 && done < n; done += ZEROS)
+        result = durable_write_at(r->fd, zeros, n - done < ZEROS ? n - done : ZEROS,
+                                  (off_t)(at + done));
+    int saved = errno;
+    free(zeros);
+    errno = saved;
+    return result;
+}
+
+/* Blocks that were never written would be metadata at their first sync. The last sync shows whether
+ * octets can be synced alone here. */
 static int write_all(const struct redo *r)
 {
-    for (uint64_t at = 0; at < r->head.size; at += ZEROS) {
-        uint64_t n = r->head.size - at < ZEROS ? r->head.size - at : ZEROS;
-        if (durable_write_at(r->fd, zeros, n, (off_t)at) < 0)
-            return -1;
-    }
-    /* The last sync shows whether octets can be synced alone here. */
-    return write_heads(r, r->fd) < 0 || durable_sync(r->fd) < 0 || durable_sync_data(r->fd) < 0 ? -1
-                                                                                                : 0;
+    return blank(r, 0, r->head.size) < 0 || write_heads(r, r->fd) < 0 || durable_sync(r->fd) < 0 ||
+                   durable_sync_data(r->fd) < 0
+               ? -1
+               : 0;
 }
 
 static int begin_making(struct redo *r, int work, const char *file)
@@ -195,16 +206,6 @@ int redo_remove(const struct redo *r, int work)
     return unlinkat(work, file, 0) < 0 || durable_sync(work) < 0 ? -1 : 0;
 }
 
-/* Nothing of a batch that was refused may be found later. */
-static bool blank(const struct redo *r, uint64_t at, size_t n)
-{
-    for (size_t done = 0; done < n; done += ZEROS)
-        if (durable_write_at(r->fd, zeros, n - done < ZEROS ? n - done : ZEROS,
-                             (off_t)(at + done)) < 0)
-            return false;
-    return true;
-}
-
 int redo_append(const struct redo *r, uint64_t generation, uint64_t at, struct span batch,
                 bool *doubt)
 {
@@ -213,7 +214,7 @@ int redo_append(const struct redo *r, uint64_t generation, uint64_t at, struct s
     *doubt = false;
     if (durable_write_at(r->fd, batch.p, batch.n, (off_t)place) < 0) {
         int saved = errno;
-        *doubt = !blank(r, place, batch.n);
+        *doubt = blank(r, place, batch.n) < 0; /* it must not be found later */
         errno = saved;
         return -1;
     }

@@ -136,6 +136,20 @@ wait_for_file()
     wait_until "${2:-10}" test -s "$1"
 }
 
+# spooled QUEUE: the files that readers of jes/QUEUE see.
+spooled()
+{
+    find "$SPOOL/jes/$1" -type f ! -name '.*' | sort
+}
+
+# wait_spooled COUNT [QUEUE]: until so many are there: what ssmtp confirmed stands in its journal,
+# and is shown some milliseconds later.
+wait_spooled()
+{
+    wait_until 10 eval '(($(spooled '"${2:-POST}"' | wc -l) == '"$1"'))' ||
+        { ls -la "$SPOOL/jes/${2:-POST}" >&2; return 1; }
+}
+
 servers_dir()
 {
     echo "${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}/servers"

@@ -117,7 +117,16 @@ class Ours(System):
             raise Failed(f'{message.decode()} does not come: see {self.log} (--keep)')
 
     def queued(self):
-        return count_files(f'{self.spool}/jes/POST', lambda name: name[0] != '.')
+        """Counted when the receiver has made all its files, and shown them."""
+        folder = f'{self.spool}/jes/POST'
+        before = -1
+
+        def settled():
+            nonlocal before
+            last, before = before, count_files(folder)
+            return last == before and not count_files(folder, lambda name: name[0] == '.')
+        wait_for(settled, START_SECONDS, step=0.1)
+        return count_files(folder, lambda name: name[0] != '.')
 
     def waiting(self):
         return count_files(f'{self.spool}/mail', lambda name: name[0] != '.')

@@ -30,7 +30,8 @@ enum { ID_MAX = 32, LINE_COLUMNS = 60, HEX_LEAST = 8 };
 
 /* What belongs to every spool and is no mail. */
 static const char *const furniture[] = {
-    "jes/JOBNO", "mail/.WAKE", "work/NAMES", "work/*.lock", "work/CHKPT", "work/POSTCHK",
+    "jes/JOBNO",  "mail/.WAKE",   "work/NAMES", "work/*.lock", "work/SSMTP.*.JOURNAL",
+    "work/CHKPT", "work/POSTCHK",
 };
 
 /* Folders of a spool, and what files in them are called; the first that fits. */

@@ -192,15 +192,25 @@ expect 'ack+=-->.*SPOOLED far one@far.example a' 'ack+=-->.*SPOOLED far two@far.
 
 # ssmtp
 
-row ssmtp 'a message from the network'
-needs ssmtp
-statement 'SERVICE NAME(SMTP) MODULE(SSMTP) PORT(@PORT@) ADDRESS(127.0.0.1)'
-prepare '{ printf "%s\n" "<reply 220" "-> EHLO client.example" "<reply 250" "-> MAIL FROM:<a@client.example>" "<reply 250" "-> RCPT TO:<CDoaks@mail.example.org>" "<reply 250" "-> DATA" "<reply 354" "-> Subject: a" "-> "; body a | sed "s/^/-> /"; printf "%s\n" "-> ." "<reply 250" "-> QUIT" "<reply 221"; } >"$WORK/dialogue"' \
-    'server receive "$BUILD/tests/smtpplay client --log /dev/stdout 127.0.0.1:$OWN_PORT $WORK/dialogue"' \
-    'server restart ":"'
-command_is 'bash "$WORK/receive"'
-recover 'bash "$WORK/restart"'
-expect 'ack=250.2.0.0.SPOOLED POST CZQ14CD@MYHOST a'
+# ssmtp_row NAME TEXT KIB: its journal has so many KiB, 0: none.
+ssmtp_row()
+{
+    row "$1" "$2"
+    needs ssmtp
+    statement 'SERVICE NAME(SMTP) MODULE(SSMTP) PORT(@PORT@) ADDRESS(127.0.0.1)'
+    prepare '{ printf "%s\n" "<reply 220" "-> EHLO client.example" "<reply 250" "-> MAIL FROM:<a@client.example>" "<reply 250" "-> RCPT TO:<CDoaks@mail.example.org>" "<reply 250" "-> DATA" "<reply 354" "-> Subject: a" "-> "; body a | sed "s/^/-> /"; printf "%s\n" "-> ." "<reply 250" "-> QUIT" "<reply 221"; } >"$WORK/dialogue"' \
+        'server receive "$BUILD/tests/smtpplay client --log /dev/stdout 127.0.0.1:$OWN_PORT $WORK/dialogue"' \
+        'server restart ":"' \
+        "sed -i 's/--per-client/--journal $3 &/' \"\$WORK/receive\" \"\$WORK/restart\""
+    command_is 'bash "$WORK/receive"'
+    recover 'bash "$WORK/restart"'
+    expect 'ack=250.2.0.0.SPOOLED POST CZQ14CD@MYHOST a'
+}
+
+ssmtp_row ssmtp 'a message from the network, synced by itself' 0
+ssmtp_row ssmtp-new 'the same by a journal that is to be made' 256
+ssmtp_row ssmtp-journal 'the same by a journal that is there' 256
+prepare 'bash "$WORK/restart"'
 
 # printer
 

@@ -1,0 +1,302 @@
+/* Unit tests of ssmtp/plain, redo and recover: what a receiver that was interrupted left. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ssmtp/plain.h"
+#include "ssmtp/recover.h"
+
+#define SIZE (8UL << 20)
+
+struct fixture {
+    char path[64];
+    struct site *site;
+    struct spool spool;
+    struct msg_log log;
+    struct recovery r;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *x = calloc(1, sizeof(*x));
+    struct buf member = {0};
+    struct diag d;
+
+    assert_non_null(x);
+    snprintf(x->path, sizeof(x->path), "/tmp/test_ssmtp_recover.XXXXXX");
+    assert_non_null(mkdtemp(x->path));
+    buf_printf(&member, "SYSTEM HOST(h.example) SPOOL(%s/spool)\n", x->path);
+    x->site = site_parse(BUF_SPAN(&member), "test", &d);
+    buf_free(&member);
+    assert_non_null(x->site);
+    assert_true(spool_open(&x->spool, x->site, 1U << QUEUE_POST | 1U << QUEUE_PRT, true, &d));
+    msg_open(&x->log, "test", MSG_STDERR);
+    x->r = (struct recovery){.spool = &x->spool, .log = &x->log};
+    *state = x;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *x = *state;
+    char command[128];
+
+    spool_close(&x->spool);
+    site_free(x->site);
+    snprintf(command, sizeof(command), "rm -rf '%s'", x->path);
+    assert_int_equal(system(command), 0); /* NOLINT: the path is our own */
+    free(x);
+    return 0;
+}
+
+static int count_one(void *arg, const char *name)
+{
+    unsigned *n = arg;
+
+    n[name[0] == '.']++;
+    return 0;
+}
+
+static void assert_files(const struct fixture *x, enum spool_queue q, unsigned shown)
+{
+    unsigned n[2] = {0};
+
+    assert_int_equal(durable_each(x->spool.queue[q], count_one, n), 0);
+    assert_int_equal(n[0], shown);
+    assert_int_equal(n[1], 0);
+}
+
+/* Puts `n` records of a generation into the journal, as one batch. */
+static void log_records(struct redo *redo, uint64_t generation, uint32_t n)
+{
+    struct buf batch = {0};
+    bool in_doubt;
+    char text[64];
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct journal_record r = {.generation = generation, .sequence = i};
+        r.queue = i % 3 == 2 ? QUEUE_PRT : QUEUE_POST;
+        snprintf(r.name, sizeof(r.name), "SSMTP.G%u.D%07u.MAIL.T", (unsigned)generation, i);
+        r.content = (struct span){text, (size_t)snprintf(text, sizeof(text), "text %u\n", i)};
+        seal_of(r.content, &r.mark);
+        assert_true(journal_record_encode(&batch, redo->head.key, &r));
+    }
+    assert_int_equal(redo_append(redo, generation, 0, BUF_SPAN(&batch), &in_doubt), 0);
+    assert_false(in_doubt);
+    buf_free(&batch);
+}
+
+static void names_of_plain_files(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        ".ssmtp-",
+        ".ssmtp-1-2-",
+        ".ssmtp-1-2",
+        ".ssmtp-0-2-A",
+        ".ssmtp-1-0-A",
+        ".ssmtp-01-2-A",
+        ".ssmtp-1000-2-A",
+        ".ssmtp-1-g-A",
+        ".ssmtp-1-2-.A",
+        ".ssmtp--2-A",
+        "ssmtp-1-2-A",
+        ".spool-1-2-A",
+        ".ssmtp-1-11111111111111111-A",
+        ".ssmtp-1-2-A123456789012345678901234567890123456789012345678"};
+    const struct plain p = {.number = 12, .generation = UINT64_MAX, .name = "SSMTP.A-B"};
+    char file[PLAIN_FILE];
+    struct plain back;
+
+    (void)state;
+    plain_format(file, &p);
+    assert_string_equal(file, ".ssmtp-12-ffffffffffffffff-SSMTP.A-B");
+    assert_true(plain_parse(file, &back));
+    assert_int_equal(back.number, 12);
+    assert_true(back.generation == UINT64_MAX);
+    assert_string_equal(back.name, p.name);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (plain_parse(bad[i], &back))
+            fail_msg("%s", bad[i]);
+}
+
+static void a_journal_is_made_once_and_locked(void **state)
+{
+    struct fixture *x = *state;
+    struct redo a, b;
+    struct stat st;
+
+    assert_int_equal(redo_open(&a, x->spool.work, 1), -1);
+    assert_int_equal(errno, ENOENT);
+    assert_int_equal(redo_make(&a, x->spool.work, 1, SIZE), 0);
+    assert_true(redo_whole(&a));
+    assert_int_equal(fstat(a.fd, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_true((uint64_t)st.st_blocks * 512 >= SIZE);
+    assert_int_equal(redo_open(&b, x->spool.work, 1), -1);
+    assert_int_equal(errno, EWOULDBLOCK);
+    assert_int_equal(redo_release(&a, 5), 0);
+    redo_close(&a);
+    assert_int_equal(redo_open(&b, x->spool.work, 1), 0);
+    assert_int_equal(b.head.released, 5);
+    assert_int_equal(b.head.size, SIZE);
+    redo_close(&b);
+    assert_int_equal(redo_open(&b, x->spool.work, 2), -1);
+    assert_int_equal(errno, ENOENT);
+}
+
+/* What a maker that died left is passed over, and removed. */
+static void a_journal_half_made(void **state)
+{
+    struct fixture *x = *state;
+    bool found[REDO_MAX + 1];
+    struct redo r;
+
+    for (int i = 0; i < 2; i++) {
+        int fd = openat(x->spool.work, ".SSMTP.3.JOURNAL.new", O_CREAT | O_WRONLY, 0600);
+        assert_true(fd >= 0 && write(fd, "x", 1) == 1);
+        close(fd);
+        if (i == 0) {
+            assert_int_equal(redo_list(x->spool.work, found), 0);
+            assert_false(found[3]);
+            assert_int_equal(faccessat(x->spool.work, ".SSMTP.3.JOURNAL.new", F_OK, 0), -1);
+        }
+    }
+    assert_int_equal(redo_make(&r, x->spool.work, 3, SIZE), 0);
+    redo_close(&r);
+    assert_int_equal(redo_list(x->spool.work, found), 0);
+    assert_true(found[3]);
+    assert_false(found[1]);
+}
+
+static void two_generations(void **state)
+{
+    struct fixture *x = *state;
+    struct redo r;
+
+    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    assert_int_equal(redo_release(&r, 6), 0);
+    log_records(&r, 7, 30);
+    log_records(&r, 8, 6);
+    redo_close(&r);
+    for (int again = 0; again < 2; again++) {
+        assert_true(recover_all(&x->r));
+        assert_files(x, QUEUE_POST, 24);
+        assert_files(x, QUEUE_PRT, 12);
+    }
+    assert_int_equal(redo_open(&r, x->spool.work, 1), 0);
+    assert_int_equal(r.head.released, 8);
+    redo_close(&r);
+}
+
+/* A head that is older than it should be: a generation that must be used up is not brought back. */
+static void an_old_head(void **state)
+{
+    struct fixture *x = *state;
+    struct redo r;
+
+    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    log_records(&r, 3, 9);
+    log_records(&r, 6, 3);
+    redo_close(&r);
+    assert_true(recover_all(&x->r));
+    assert_files(x, QUEUE_POST, 2);
+    assert_files(x, QUEUE_PRT, 1);
+}
+
+/* The same name in two records, and in the queue: none replaces another. */
+static void names_that_are_taken(void **state)
+{
+    struct fixture *x = *state;
+    struct redo r;
+
+    int fd =
+        openat(x->spool.queue[QUEUE_POST], "SSMTP.G1.D0000000.MAIL.T", O_CREAT | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    log_records(&r, 1, 2);
+    redo_close(&r);
+    assert_true(recover_all(&x->r));
+    assert_files(x, QUEUE_POST, 3);
+}
+
+static void a_journal_of_ones_own(void **state)
+{
+    struct fixture *x = *state;
+    struct redo a, b, c;
+
+    assert_int_equal(recover_own(&x->r, 4, SIZE, &a), 0);
+    assert_int_equal(a.head.number, 4);
+    assert_int_equal(recover_own(&x->r, 4, SIZE, &b), 0); /* the first one is not free */
+    assert_int_equal(b.head.number, 5);
+    log_records(&a, 1, 3);
+    redo_close(&a);
+    assert_int_equal(recover_own(&x->r, 4, 2 * SIZE, &c), 0); /* of another size */
+    assert_int_equal(c.head.number, 4);
+    assert_int_equal(c.head.size, 2 * SIZE);
+    assert_files(x, QUEUE_POST, 2);
+    redo_close(&b);
+    redo_close(&c);
+    assert_int_equal(recover_own(&x->r, REDO_MAX, SIZE, &a), 0);
+    assert_int_equal(recover_own(&x->r, REDO_MAX, SIZE, &b), 0);
+    assert_int_equal(b.head.number, 1);
+    redo_close(&a);
+    redo_close(&b);
+}
+
+static void a_batch_that_fails_leaves_no_record(void **state)
+{
+    struct fixture *x = *state;
+    struct redo r, broken;
+    bool in_doubt;
+
+    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    broken = r;
+    broken.fd = openat(x->spool.work, "SSMTP.1.JOURNAL", O_RDONLY);
+    assert_int_equal(redo_append(&broken, 1, 0, SPAN("x"), &in_doubt), -1);
+    assert_true(in_doubt); /* it can't be blanked either */
+    close(broken.fd);
+    redo_close(&r);
+}
+
+static void many_records(void **state)
+{
+    struct fixture *x = *state;
+    struct redo r;
+
+    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    log_records(&r, 1, 3000);
+    redo_close(&r);
+    assert_true(recover_all(&x->r));
+    assert_files(x, QUEUE_POST, 2000);
+    assert_files(x, QUEUE_PRT, 1000);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_of_plain_files),
+        TEST(a_journal_is_made_once_and_locked),
+        TEST(a_journal_half_made),
+        TEST(two_generations),
+        TEST(an_old_head),
+        TEST(names_that_are_taken),
+        TEST(a_journal_of_ones_own),
+        TEST(a_batch_that_fails_leaves_no_record),
+        TEST(many_records),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
