@@ -22,6 +22,44 @@ static struct journal_record record(const char *name, struct span content, uint3
     return r;
 }
 
+static void assert_hex(const void *octets, size_t n, const char *wanted)
+{
+    const unsigned char *p = octets;
+    struct buf hex = {0};
+
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&hex, "%02x", p[i]);
+    assert_string_equal(buf_str(&hex), wanted);
+    buf_free(&hex);
+}
+
+/* Octets that another implementation made: a journal of today is read by those to come. */
+static void the_format(void **state)
+{
+    static const char head_text[] =
+        "53534d54504a4e4c000000010000000300000000020000000000000000000102303132333435"
+        "363738396162636465000000000000000000000000002ca565e7";
+    static const char record_text[] =
+        "53534d5450524543303132333435363738396162636465000000000000000102000000050000"
+        "000400000001020100002d711642b726b04401627ca9fbac32f500000000e921a2e841000000"
+        "000000007800000000000000";
+    struct journal_head h = {.number = 3, .size = 32UL << 20, .released = 0x0102};
+    struct journal_record r = {
+        .generation = 0x0102, .sequence = 5, .first = 4, .queue = 2, .name = "A"};
+    unsigned char text[JOURNAL_HEAD];
+    struct buf out = {0};
+
+    (void)state;
+    memcpy(h.key, key, sizeof(key));
+    journal_head_encode(&h, text);
+    assert_hex(text, sizeof(text), head_text);
+    r.content = SPAN("x");
+    seal_of(r.content, &r.mark);
+    assert_true(journal_record_encode(&out, key, &r));
+    assert_hex(out.data, out.len, record_text);
+    buf_free(&out);
+}
+
 static void places_do_not_overlap(void **state)
 {
     static const uint64_t sizes[] = {JOURNAL_SIZE_MIN, JOURNAL_SIZE_MIN + JOURNAL_BLOCK, 32UL << 20,
@@ -257,6 +295,7 @@ static void text_that_poses_as_a_record(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_format),
         cmocka_unit_test(places_do_not_overlap),
         cmocka_unit_test(heads),
         cmocka_unit_test(a_record),
