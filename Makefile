@@ -75,7 +75,7 @@ help:
 	@echo "make asan      the same under AddressSanitizer and UBSan"
 	@echo "make fuzz      fuzz every parser, FUZZ_SECONDS each (60); TARGETS=fuzz_x for one"
 	@echo "make afl       AFL++ on whole programs, AFL_SECONDS each (180)"
-	@echo "make crash     kill, fault, power-cut and clock sweeps (long, as root)"
+	@echo "make crash     kill, fault, power-cut and clock sweeps (long, as root); CRASH=kill for one"
 	@echo "make simulate  both sites on simulated machines, from one SEED"
 	@echo "make bench     beside other mail servers; BENCH=--quick for a minute"
 	@echo "make coverage  branches taken by the tests"
@@ -211,14 +211,11 @@ bench: deps-test
 	@$(MAKE) --no-print-directory -j2 all tools
 	BUILD=$(abspath $(BUILD)) tests/bench/bench $(BENCH)
 
-# The long sweeps: kills, faults, power cuts, orders of calls, clocks. About an hour, as root.
+# The long sweeps: kills, faults, power cuts, orders of calls, clocks, planted mistakes. Hours, as root.
 .PHONY: crash
 crash: deps-test
 	@$(MAKE) --no-print-directory -j2 all tools
-	BUILD=$(abspath $(BUILD)) tests/crash/sweep all
-	BUILD=$(abspath $(BUILD)) tests/crash/order
-	BUILD=$(abspath $(BUILD)) tests/crash/clock
-	BUILD=$(abspath $(BUILD)) tests/crash/powercut
+	BUILD=$(abspath $(BUILD)) tests/crash/long -j 2 $(CRASH)
 
 .SECONDARY:
 $(BUILD)/obj/%.o: %.c

@@ -5,8 +5,9 @@ function parent(p) { sub(/\/[^\/]*$/, "", p); return p }
 function below(p, d) { return index(p, d "/") == 1 }
 function short(p) { return below(p, spool) ? substr(p, length(spool) + 2) : p }
 function broken(rule, text) { printf "%s: call %d %s %s: %s\n", rule, NR, $2, short(path), text; bad = 1 }
-# A folder where a name counts: the queues, mail/.
-function counts(d) { return d == spool "/mail" || parent(d) == spool "/jes" }
+# A folder where a name counts: the queues, mail/, printouts, Maildirs.
+function counts(d) { return d == spool "/mail" || parent(d) == spool "/jes" || kept(d) }
+function kept(d) { return d == spool "/print" || (below(d, spool "/box") && d ~ /\/(new|cur)$/) }
 function clean_dir(d) { delete entries[d]; delete arrived[d]; delete removed[d] }
 # Everything known of a path goes with it when it is renamed.
 function move(table, from, to,   p, list, n, i) {
@@ -50,6 +51,8 @@ function on_unlink(p, dir,   u, list, n, i) {
     path = p
     u = commit_of(p)
     if (u != "" && !dir && parent(u) in entries) broken("R2", "used up before the commit is synced")
+    if (!dir && parent(parent(p)) == spool "/jes")
+        for (n in arrived) if (kept(n)) broken("R8", "before " short(arrived[n]) " is synced")
     if (p in commits) {
         n = split(went[p], list, " ")
         for (i = 1; i <= n; i++) if (list[i] in arrived) broken("R3", "before " short(list[i]) " is synced")

@@ -133,6 +133,9 @@ command_is 'usmtp --once'
 recover 'usmtp --once'
 expect '1 POST CZQ14CD@MYHOST a'
 
+# Its notice tells what the last try found.
+varies 'POST CZQ14CD@MYHOST a'
+
 row usmtp-mixed 'sent, kept, refused, dead and held in one run'
 prepare 'queue a one@far.example no@far.example later@far.example two@far.example' \
     '{ printf "X-From: $FROM\n\n"; body s; } | into "$SPOOL/mail" stranger' \
