@@ -13,7 +13,7 @@ BUILD=${BUILD:-build}
 [[ $BUILD == /* ]] || BUILD=$ROOT/$BUILD
 KILLAT=$BUILD/tests/killat
 INVENTORY=$BUILD/tests/inventory
-LIMIT=10 # seconds that any run may take
+LIMIT=30 # seconds that any run may take: else it hangs
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:verify_asan_link_order=0}
 
 die()
@@ -164,7 +164,7 @@ script()
     {
         for text in "$@"; do
             argv "$text"
-            printf '$UNDER '
+            printf '%s' "\$UNDER "
             printf '%q ' "${ARGV[@]}"
             echo
         done

@@ -193,6 +193,14 @@ command_is 'bash "$WORK/session"'
 recover 'usmtp --once'
 expect 'ack+=-->.*SPOOLED far one@far.example a' 'ack+=-->.*SPOOLED far two@far.example a'
 
+row usmtp-offer 'two offers of sndmsg are taken in, and sent'
+needs sndmsg usmtp
+prepare '{ body a; echo; } >"$WORK/typed"; argv "sndmsg -s a one@far.example two@far.example"; "${ARGV[@]}" <"$WORK/typed" >/dev/null' \
+    '{ body b; echo; } >"$WORK/typed"; argv "sndmsg -s b three@far.example"; "${ARGV[@]}" <"$WORK/typed" >/dev/null'
+command_is 'usmtp --once'
+recover 'usmtp --once'
+expect '1+ far one@far.example a' '1+ far two@far.example a' '1+ far three@far.example b'
+
 # ssmtp
 
 # ssmtp_row NAME TEXT KIB: its journal has so many KiB, 0: none.
@@ -226,6 +234,22 @@ recover 'printer --once'
 expect '1 print SMTP.JOB#.#.MAIL.T.D#.T#.txt a' '1 print SMTP.JOB#.#.MAIL.T.D#.T#.slip -'
 unread SMTP.JOB00012.D0000001.MAIL.T 'print SMTP.JOB#.#.MAIL.T.D#.T#.txt a' \
     'print SMTP.JOB#.#.MAIL.T.D#.T#.slip -'
+
+row printer-both 'a mail as text and PDF, a listing with a faulty record: HOLD with its reason'
+needs printer
+statement 'PRINTER FORM(BOTH)'
+prepare 'run "printer --once"' \
+    '{ printf "X-From: <a@b.example>\nX-To: <CZQ14CD@MYHOST>\nReceived: by x\nFrom: a@b.example\nSubject: a\n\n"; body a; } | into "$SPOOL/jes/PRT" SMTP.JOB00012.D0000001.MAIL.T' \
+    'printf x | into "$SPOOL/jes/PRT" BAD.JOB00003.D1.A.FB80'
+command_is 'printer --once'
+recover 'printer --once'
+expect '1 print SMTP.JOB#.#.MAIL.T.D#.T#.txt a' '1 print SMTP.JOB#.#.MAIL.T.D#.T#.slip -' \
+    '1 print SMTP.JOB#.#.MAIL.T.D#.T#.pdf -' '1 HOLD BAD.JOB00003.D1.A.FB80 -' \
+    '1 HOLD BAD.JOB00003.D1.A.FB80.REASON -'
+# The PDF has its time in it.
+varies 'print SMTP.JOB#.#.MAIL.T.D#.T#.pdf -' 'HOLD BAD.JOB00003.D1.A.FB80.REASON -'
+unread SMTP.JOB00012.D0000001.MAIL.T 'print SMTP.JOB#.#.MAIL.T.D#.T#.txt a' \
+    'print SMTP.JOB#.#.MAIL.T.D#.T#.slip -' 'print SMTP.JOB#.#.MAIL.T.D#.T#.pdf -'
 
 # postoffice: Maildirs below box/ in the spool, so that they suffer the same.
 
