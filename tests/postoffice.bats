@@ -113,7 +113,7 @@ nothing_left()
     put m1 CZQ14CD@MYHOST <body
     run postoffice
     assert_success
-    assert_output --regexp 'T01SM064I m1: to=<CZQ14CD@MYHOST>, .* dsn=2.0.0, status=sent'
+    assert_output --regexp 'T01SM064I m1: from=<[^ ]*>, to=<CZQ14CD@MYHOST>, .* dsn=2.0.0, status=sent'
     one_copy CZQ14CD
     { printf 'Return-Path: <a@example.net>\nDelivered-To: CZQ14CD@MYHOST\n' && cat body; } >wanted
     run cmp wanted "$(copies CZQ14CD)"

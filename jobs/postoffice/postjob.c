@@ -68,7 +68,7 @@ static void log_recipient(const struct job *j, const struct recipient *r)
     char text[320];
 
     snprintf(text, sizeof(text), "%s (%.240s)", status[r->state], r->text != NULL ? r->text : "");
-    MSG(&j->d->program->log, T01SM064I, j->entry->name, r->to.text, relay,
+    MSG(&j->d->program->log, T01SM064I, j->entry->name, j->file.envelope.from.text, r->to.text, relay,
         msg_num(waiting_now(&j->d->waiting) - j->entry->first).text, r->status, text);
 }
 
