@@ -178,12 +178,14 @@ static void expand(const struct program *p, const struct postfile *file, struct 
     struct user found;
     bool good = true;
 
+    /* Others than these were found by read_forward(). */
     for (const char *m = user_member(list, NULL); good && m != NULL; m = user_member(list, m)) {
-        if (find_member(p, m, &a, &found) == MEMBER_AWAY)
+        enum member_kind kind = find_member(p, m, &a, &found);
+        if (kind == MEMBER_AWAY)
             good = mail_list_add(&r->list, &a, LIST_AWAY);
-        else if (same_user(&found, list))
+        else if (kind == MEMBER_HERE && same_user(&found, list))
             good = mail_list_add(&r->list, &r->office, LIST_HERE);
-        else if (!add_member(p, r, &found))
+        else if (kind == MEMBER_HERE && !add_member(p, r, &found))
             return;
     }
     if (!good) {
