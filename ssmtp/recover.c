@@ -177,8 +177,13 @@ static int replay(struct work *w)
         (syncfs(w->r->spool->queue[QUEUE_POST]) < 0 || sync_queues(w) < 0 ||
          redo_release(w->redo, w->newest) < 0))
         return -1;
-    if (each_file(w, show_released) < 0)
-        return -1;
+    /* A directory that changes while it is read may keep something back. */
+    unsigned long long before;
+    do {
+        before = w->shown;
+        if (each_file(w, show_released) < 0)
+            return -1;
+    } while (w->shown > before);
     return w->shown > 0 ? sync_queues(w) : 0;
 }
 

@@ -143,8 +143,8 @@ static int blank(const struct redo *r, uint64_t at, uint64_t n)
     int result = zeros == NULL ? -1 : 0;
 
     for (uint64_t done = 0; result == 0 && done < n; done += ZEROS)
-        result = durable_write_at(r->fd, zeros, n - done < ZEROS ? n - done : ZEROS,
-                                  (off_t)(at + done));
+        result =
+            durable_write_at(r->fd, zeros, n - done < ZEROS ? n - done : ZEROS, (off_t)(at + done));
     int saved = errno;
     free(zeros);
     errno = saved;

@@ -280,6 +280,18 @@ static struct committer *new_committer(struct server *s)
     return committer_new(&params);
 }
 
+/* The loop minds them now. */
+static void take_signals(void)
+{
+    sigset_t held;
+
+    sigemptyset(&held);
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGHUP);
+    sigprocmask(SIG_UNBLOCK, &held, NULL);
+}
+
 static int serve(struct server *s, const struct server_params *params)
 {
     struct client_context *x = &s->context;
@@ -289,6 +301,7 @@ static int serve(struct server *s, const struct server_params *params)
         loop_signal(x->loop, SIGHUP, on_reload, s),
     };
 
+    take_signals();
     s->rest = loop_timer(x->loop, on_rested, s);
     s->grace = loop_timer(x->loop, on_grace_over, s);
     if (params->parent >= 0)

@@ -20,7 +20,9 @@ struct server_params {
     void *arg;
 };
 
-/* Serves until SIGTERM (then finishes the transactions in hand, in bounded time) or until the
+/* SIGTERM, SIGINT and SIGHUP may be blocked: it takes them when it minds them.
+ *
+ * Serves until SIGTERM (then finishes the transactions in hand, in bounded time) or until the
  * single connection is over; SIGHUP rereads the configuration, and sessions go on. Returns the exit
  * status (sysexits); EX_IOERR: it is in doubt what is on the disk, and the next start finds out. */
 int server_run(const struct server_params *params);

@@ -289,6 +289,19 @@ static bool prepare(struct ssmtp *s)
     return prepare_spool(s) && program_jail(&s->program);
 }
 
+/* Until the loop minds them: whoever sees that we listen may send one, while recovery still goes
+ * on. */
+static void hold_signals(void)
+{
+    sigset_t held;
+
+    sigemptyset(&held);
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGHUP);
+    sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
 static int start(struct ssmtp *s)
 {
     if (s->program.once) {
@@ -296,6 +309,7 @@ static int start(struct ssmtp *s)
         return EX_USAGE;
     }
     s->workers = workers(s);
+    hold_signals();
     raise_limits(s);
     if (s->single < 0 && !open_listeners(s))
         return EX_UNAVAILABLE;
