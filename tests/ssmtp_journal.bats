@@ -56,7 +56,7 @@ struck() {
   REFUSED=$(grep -c '4[0-9][0-9] ' client 2>/dev/null) || true
 }
 
-# The receiver under killat minds signals, and all is shown.
+# The receiver under killat has recovered.
 quiet_now() {
   local pid
   pid=$(pgrep -P "$(server_pid ssmtp)") && [[ -z $(find "$SPOOL/jes" -name '.*') ]] &&
@@ -115,7 +115,7 @@ keep_spool() {
 
 restore_spool() {
   rm -rf "$SPOOL"
-  cp -a "$BATS_TEST_TMPDIR/${1:-kept}" "$SPOOL"
+  cp -a kept "$SPOOL"
 }
 
 WHERE='jes/P|work/'
@@ -265,7 +265,7 @@ leave() {
   stop_server ssmtp
 }
 
-# hit COMMAND...: damages the journal of `kept`; recovery must find those whose records are whole, by FOUND.
+# damage COMMAND...: damages the journal of `kept`; after recovery, FOUND says which messages are there.
 damage() {
   restore_spool
   "$@" "$SPOOL/work/SSMTP.1.JOURNAL"

@@ -42,8 +42,8 @@ void actor_usmtp(struct process *p)
 
 void actor_ssmtp(struct process *p)
 {
-    char name[] = "ssmtp", workers[] = "--workers=1", journal[] = "--journal=0";
-    char *argv[] = {name, workers, journal, NULL};
+    char name[] = "ssmtp", workers[] = "--workers=1";
+    char *argv[] = {name, workers, NULL};
 
     p->status = ssmtp_main(2, argv);
 }

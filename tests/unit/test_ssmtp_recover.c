@@ -87,7 +87,8 @@ static void log_records(struct redo *redo, uint64_t generation, uint32_t n)
         struct journal_record r = {.generation = generation, .sequence = i};
         r.queue = i % 3 == 2 ? QUEUE_PRT : QUEUE_POST;
         snprintf(r.name, sizeof(r.name), "SSMTP.G%u.D%07u.MAIL.T", (unsigned)generation, i);
-        r.content = (struct span){text, (size_t)snprintf(text, sizeof(text), "text %u\n", i)};
+        snprintf(text, sizeof(text), "text %u\n", i);
+        r.content = span_of(text);
         seal_of(r.content, &r.mark);
         assert_true(journal_record_encode(&batch, redo->head.key, &r));
     }
