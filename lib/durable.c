@@ -93,10 +93,10 @@ int durable_create(int dir, const char *name, mode_t mode)
     return openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 }
 
-int durable_open(int dir, const char *name)
+static int open_beneath(int dir, const char *name, unsigned flags)
 {
     struct open_how how = {
-        .flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+        .flags = flags | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     long fd = -1;
@@ -108,6 +108,18 @@ int durable_open(int dir, const char *name)
             break;
     }
     return (int)fd;
+}
+
+int durable_open(int dir, const char *name)
+{
+    return open_beneath(dir, name, 0);
+}
+
+int durable_open_own(int dir, const char *name)
+{
+    int fd = open_beneath(dir, name, O_NOATIME);
+
+    return fd < 0 && errno == EPERM ? open_beneath(dir, name, 0) : fd;
 }
 
 int durable_write(int fd, const void *octets, size_t n)

@@ -21,6 +21,8 @@ int durable_create(int dir, const char *name, mode_t mode);
 /* Opens an existing file for reading without following any link or leaving `dir` (openat2
  * RESOLVE_BENEATH and NO_SYMLINKS), without blocking on a FIFO. `name` is one name, no slash. */
 int durable_open(int dir, const char *name);
+/* The same for what is mostly our own: when it was last read is not noted, which costs a write. */
+int durable_open_own(int dir, const char *name);
 /* All of it, though the kernel takes it in pieces. */
 int durable_write(int fd, const void *octets, size_t n);
 /* The same at a place of the file. */

@@ -233,6 +233,39 @@ P
   stop_server play || true
 }
 
+# What a host with PIPELINING says, and one group of commands.
+PIPED=$'-> 220 x\n<* \n-> 250-x\n-> 250 PIPELINING'
+GROUP=$'<~ ^MAIL\n<~ ^RCPT\n<- DATA'
+GOOD=$'-> 250 ok\n-> 250 ok\n-> 354 go\n<.'
+
+@test "the commands of the next mail come with the end of the text, before its reply" {
+  play "$PIPED"$'\n'"$GROUP"$'\n'"$GOOD"$'\n'"$GROUP"$'\n-> 554 5.7.1 not this one\n'"$GOOD"$'\n'"$GROUP"$'\n-> 250 second\n'"$GOOD"$'\n-> 250 third\n<- QUIT\n-> 221 x'
+  queue_mail {one,two,three}@far.example
+  run usmtp --once
+  assert_success
+  assert_line --partial 'status=bounced (554 5.7.1 not this one'
+  assert_line --partial 'status=sent (250 second'
+  assert_line --partial 'status=sent (250 third'
+  assert_equal "$(waiting)" 0
+  stop_server play || true
+}
+
+@test "a host that forgets what came with the text, or hangs up: the next mail goes at once, and no try is counted" {
+  local after
+  for after in close $'timeout 9000\nexpect-close'; do
+    rm -f "$SPOOL"/mail/OUT*
+    play "$PIPED"$'\n'"$GROUP"$'\n'"$GOOD"$'\n'"$GROUP"$'\n-> 250 first\n'"$after" "$PIPED"$'\n'"$GROUP"$'\n'"$GOOD"$'\n-> 250 second\n'"$GROUP"$'\n'"$GOOD"$'\n-> 250 third\n<- QUIT\n-> 221 x'
+    queue_mail {one,two,three}@far.example
+    run usmtp --once
+    assert_success
+    assert_line --partial 'status=sent (250 first'
+    assert_line --partial 'status=sent (250 second'
+    assert_line --partial 'status=sent (250 third'
+    refute_line --partial 'status=deferred'
+    stop_server play || true
+  done
+}
+
 @test "a peer that takes DATA though the recipient was refused gets a lone dot" {
   play $'-> 220 x\n<* \n-> 250-x\n-> 250 PIPELINING\n<* \n<* \n<* \n-> 250 ok\n-> 550 no\n-> 354 go\n<- .\n-> 554 nobody\n<- QUIT\n-> 221 x'
   queue_mail

@@ -28,43 +28,65 @@ static void name_relay(struct connection *c, const union resolve_address *a)
              ip, port);
 }
 
-static void close_mail(struct connection *c)
+static void close_file(struct connection *c)
 {
-    if (!c->mail_open)
+    if (!c->file_open)
         return;
     text_free(c->text);
     c->text = NULL;
     mailfile_close(&c->mail);
-    c->mail_open = false;
+    c->file_open = false;
 }
 
 static void finish(struct connection *c)
 {
     const struct verdict *v = c->host_verdict.kind == VERDICT_HOST ? &c->host_verdict : NULL;
 
-    close_mail(c);
+    close_file(c);
     wire_free(c->wire);
     session_close(&c->session);
+    if (c->in_hand)
+        c->events->untried(c->owner, c, &c->hand);
     c->events->closed(c->owner, c, v);
     free(c);
 }
 
-/* Hands the session's verdict on. */
-static void pass_verdict(struct connection *c)
+static void start_attempt(struct connection *c)
+{
+    c->attempt_ends_ms = clock_steady_ms() + (int64_t)c->program->site->timeout.attempt * 1000;
+}
+
+/* The mail in hand has its verdict; the one behind it, if there is one, is in hand now. */
+static void settle(struct connection *c, const struct verdict *v)
+{
+    struct hand settled = c->hand;
+
+    if (c->is_coming) {
+        c->hand = c->coming;
+        start_attempt(c);
+    } else {
+        close_file(c);
+        c->in_hand = false;
+    }
+    c->is_coming = false;
+    c->events->verdict(c->owner, c, &settled, v);
+}
+
+/* Hands the session's verdicts on. */
+static void pass_verdicts(struct connection *c)
 {
     struct verdict v;
 
-    if (!session_take_verdict(&c->session, &v))
-        return;
-    if (!c->mail_open) {
-        c->host_verdict = v;
-        return;
+    while (session_take_verdict(&c->session, &v)) {
+        if (!c->in_hand) {
+            c->host_verdict = v;
+            continue;
+        }
+        /* A refusal of the whole host that meets a mail concerns that mail for now. */
+        if (v.kind == VERDICT_HOST)
+            v.kind = VERDICT_LATER;
+        settle(c, &v);
     }
-    /* A refusal of the whole host that meets a mail concerns that mail for now. */
-    if (v.kind == VERDICT_HOST)
-        v.kind = VERDICT_LATER;
-    close_mail(c);
-    c->events->verdict(c->owner, c, &v);
 }
 
 /* Set on entering a state, not for every octet: a host that drips its replies gains nothing by it.
@@ -84,19 +106,13 @@ static void set_deadline(struct connection *c)
     c->timed_idle = c->idle;
 }
 
-static void start_attempt(struct connection *c)
-{
-    c->attempt_ends_ms = clock_steady_ms() + (int64_t)c->program->site->timeout.attempt * 1000;
-}
-
 static void lost_mail(struct connection *c, const char *status, const char *why)
 {
     struct verdict v;
 
     outcome_local(&v, VERDICT_LATER, status, why);
-    close_mail(c);
     c->session.mail_open = false;
-    c->events->verdict(c->owner, c, &v);
+    settle(c, &v);
     c->session.state = SESSION_CLOSED;
 }
 
@@ -114,7 +130,7 @@ static bool feed(struct connection *c, struct span piece, struct buf *out)
 
 /* Sends as much of the text as the wire has room for. What the kernel takes at once makes room
  * again, and raises no event: so it goes on until something is left, for which on_ready() comes.
- * The end of a text goes with its last piece: of a small mail all is one packet. */
+ * The last of it stays in *out, to go with what follows: of a small mail all is one packet. */
 static void send_text(struct connection *c, struct buf *out)
 {
     struct span piece;
@@ -128,14 +144,18 @@ static void send_text(struct connection *c, struct buf *out)
         c->text_done = piece.n == 0 || mailfile_at_end(&c->mail);
         if (good && c->text_done)
             good = (piece.n == 0 || feed(c, (struct span){0}, out)) && text_end(c->text, out);
+        if (good && c->text_done && !c->program->trace)
+            break;
         if (!good || !wire_send(c->wire, BUF_SPAN(out))) {
             lost_mail(c, "4.3.0", "memory is short");
             return;
         }
         buf_clear(out);
     }
-    if (c->text_done)
+    if (c->text_done) {
         session_text_sent(&c->session);
+        close_file(c);
+    }
 }
 
 static void begin_text(struct connection *c, struct buf *out)
@@ -154,13 +174,22 @@ static void begin_text(struct connection *c, struct buf *out)
         send_text(c, out);
 }
 
+static struct session_mail what_to_say(const struct mailfile *m)
+{
+    return (struct session_mail){
+        .from = m->from,
+        .to = m->to,
+        .octets = m->facts.wire_octets,
+        .eight_bit = m->facts.eight_bit && !m->facts.body_unfit,
+        .utf8 = address_has_utf8(&m->from) || address_has_utf8(&m->to),
+    };
+}
+
 static void offer_mail(struct connection *c, struct buf *out)
 {
-    struct session_mail m;
-
     /* A mail that this host can't take has its verdict at once, and the next one follows. */
-    while (c->session.state == SESSION_READY && !c->mail_open) {
-        if (c->mails >= c->target.mails || !c->events->next(c->owner, c, &c->mail)) {
+    while (c->session.state == SESSION_READY && !c->in_hand) {
+        if (c->mails >= c->target.mails || !c->events->next(c->owner, c, &c->mail, &c->hand)) {
             c->idle = c->mails < c->target.mails;
             if (!c->idle)
                 session_quit(&c->session, out);
@@ -168,18 +197,30 @@ static void offer_mail(struct connection *c, struct buf *out)
         }
         c->idle = false;
         c->mails++;
-        c->mail_open = true;
+        c->in_hand = c->file_open = true;
         start_attempt(c);
-        m = (struct session_mail){
-            .from = c->mail.from,
-            .to = c->mail.to,
-            .octets = c->mail.facts.wire_octets,
-            .eight_bit = c->mail.facts.eight_bit && !c->mail.facts.body_unfit,
-            .utf8 = address_has_utf8(&c->mail.from) || address_has_utf8(&c->mail.to),
-        };
+        struct session_mail m = what_to_say(&c->mail);
         session_mail(&c->session, &m, out);
-        pass_verdict(c);
+        pass_verdicts(c);
     }
+}
+
+/* The commands of the next mail go with the end of the text, if the host takes commands so: each
+ * mail then costs one round trip and one packet. */
+static void offer_ahead(struct connection *c, struct buf *out)
+{
+    if (!c->ahead || !session_takes_ahead(&c->session) || c->mails >= c->target.mails ||
+        !c->events->next(c->owner, c, &c->mail, &c->coming))
+        return;
+    struct session_mail m = what_to_say(&c->mail);
+    c->file_open = true;
+    c->is_coming = session_mail_ahead(&c->session, &m, out);
+    if (c->is_coming) {
+        c->mails++;
+        return;
+    }
+    close_file(c); /* it will be told so when its turn has come */
+    c->events->untried(c->owner, c, &c->coming);
 }
 
 /* What the session's state asks of us, until it waits for the peer. */
@@ -187,13 +228,15 @@ static void step(struct connection *c, struct buf *out)
 {
     bool greeting = c->last_state < SESSION_READY;
 
-    pass_verdict(c);
+    pass_verdicts(c);
     if (c->session.state == SESSION_READY && greeting)
         c->events->greeted(c->owner, c);
     if (c->session.state == SESSION_READY)
         offer_mail(c, out);
     if (c->session.state == SESSION_TEXT)
         begin_text(c, out);
+    if (c->session.state == SESSION_TERM)
+        offer_ahead(c, out);
     c->last_state = c->session.state;
 }
 
@@ -232,7 +275,7 @@ static void run(struct connection *c, struct span octets)
     else if (out.len > 0)
         wire_send(c->wire, BUF_SPAN(&out));
     buf_free(&out);
-    pass_verdict(c);
+    pass_verdicts(c);
     if (c->session.state == SESSION_CLOSED) {
         if (c->host_verdict.kind != VERDICT_HOST || !next_address(c))
             finish(c);
@@ -261,6 +304,7 @@ static void on_ready(void *arg)
         return;
     }
     send_text(c, &out);
+    wire_send(c->wire, BUF_SPAN(&out));
     buf_free(&out);
     set_deadline(c); /* a block is out: the next has its own time */
     run(c, (struct span){"", 0});
@@ -293,6 +337,7 @@ static void on_ended(void *arg, int error)
         snprintf(why, sizeof(why), "%s: %s in %s", c->relay,
                  error == 0 ? "connection closed by the host" : strerror(error),
                  session_state_name(c->session.state));
+    c->unanswered = c->session.state == SESSION_MAIL;
     session_lost(&c->session, why);
     run(c, (struct span){"", 0});
 }
@@ -358,12 +403,8 @@ struct connection *connection_start(struct loop *l, const struct program *progra
 
     if (c == NULL)
         return NULL;
-    *c = (struct connection){.events = events,
-                             .owner = owner,
-                             .entry = UINT32_MAX,
-                             .loop = l,
-                             .program = program,
-                             .target = *target};
+    *c = (struct connection){
+        .events = events, .owner = owner, .loop = l, .program = program, .target = *target};
     session_open(&c->session, program->site->host);
     if (next_address(c))
         return c;

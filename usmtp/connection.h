@@ -22,11 +22,21 @@ struct connection_target {
     const struct official_names *names;
 };
 
+/* A mail in a connection's hands. */
+struct hand {
+    uint32_t entry;
+    char from[ADDRESS_TEXT_MAX + 1], to[ADDRESS_TEXT_MAX + 1];
+};
+
 struct connection_owner {
-    /* Ready for a mail: fills *m (the connection closes it) and returns true, or returns false. */
-    bool (*next)(void *owner, struct connection *c, struct mailfile *m);
-    /* What became of the mail that `next` gave. Never VERDICT_NONE or VERDICT_HOST. */
-    void (*verdict)(void *owner, struct connection *c, const struct verdict *v);
+    /* Ready for a mail: fills *m (the connection closes it) and *hand and returns true, or returns
+     * false. It may be asked for one more while the host has not yet answered to a text. */
+    bool (*next)(void *owner, struct connection *c, struct mailfile *m, struct hand *hand);
+    /* What became of a mail that `next` gave. Never VERDICT_NONE or VERDICT_HOST. */
+    void (*verdict)(void *owner, struct connection *c, const struct hand *hand,
+                    const struct verdict *v);
+    /* A mail that `next` gave was not tried. */
+    void (*untried)(void *owner, struct connection *c, const struct hand *hand);
     /* The first greeting of this connection was good. */
     void (*greeted)(void *owner, struct connection *c);
     /* It is over and frees itself. v: why no address could be used; NULL: it served and ended. */
@@ -35,12 +45,11 @@ struct connection_owner {
 
 struct connection {
     const struct connection_owner *events;
-    void *owner;    /* the destination */
-    uint32_t entry; /* the owner's: which mail is in hand */
-    unsigned mails; /* taken so far */
-    bool idle;      /* READY with nothing to do */
-    char from[ADDRESS_TEXT_MAX + 1],
-        to[ADDRESS_TEXT_MAX + 1];        /* the owner's: of the mail in hand */
+    void *owner;     /* the destination */
+    unsigned mails;  /* taken so far */
+    bool idle;       /* READY with nothing to do */
+    bool ahead;      /* the owner's: commands may follow a text at once */
+    bool unanswered; /* it ended before the host said anything to the mail in hand */
     char relay[ADDRESS_DOMAIN_MAX + 64]; /* "host[192.0.2.1]:25", for the log */
     const struct resolve_host *host;     /* the one it talks to now */
     size_t now;                          /* which address of the target that is */
@@ -51,10 +60,12 @@ struct connection {
     size_t tried;
     struct wire *wire;
     struct session session;
-    struct mailfile mail;
+    struct hand hand, coming; /* the mail in hand, and the one behind it */
+    bool in_hand, is_coming;
+    struct mailfile mail;          /* of the last one, until its text was sent */
     struct text *text;             /* while the text is sent */
     struct official_header header; /* of the text, where nicknames are replaced */
-    bool mail_open, text_done, replacing;
+    bool file_open, text_done, replacing;
     bool connected;
     int64_t attempt_ends_ms;
     enum session_state timed_state; /* what the running deadline was set for */

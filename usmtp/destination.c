@@ -249,6 +249,7 @@ static bool open_connection(struct destination *t)
                                        .idle_ms = idle_ms(&t->route.rate)};
     struct connection *c = connection_start(d->loop, d->program, &target, &connection_events, t);
     if (c != NULL) {
+        c->ahead = !t->plain;
         t->connection[t->connections++] = c;
         d->destinations.connections++;
         return true;
@@ -429,11 +430,14 @@ void destination_free_all(struct deliver *d)
 
 /* Events of connections. */
 
-static bool on_next(void *owner, struct connection *c, struct mailfile *m)
+static bool on_next(void *owner, struct connection *c, struct mailfile *m, struct hand *hand)
 {
     struct destination *t = owner;
     struct deliver *d = t->deliver;
 
+    /* One ahead, only where mail would have to wait anyway: this host may think for long. */
+    if (c->in_hand && t->ready.count < t->connections)
+        return false;
     if (d->destinations.starving && t->connections > 1) {
         deliver_soon(d);
         return false;
@@ -443,9 +447,9 @@ static bool on_next(void *owner, struct connection *c, struct mailfile *m)
         if (i == ENTRY_NONE)
             return false;
         if (fate_open(d, i, m, MAILFILE_SCAN) == MAILFILE_OPEN) {
-            c->entry = i;
-            snprintf(c->from, sizeof(c->from), "%s", m->from.text);
-            snprintf(c->to, sizeof(c->to), "%s", m->to.text);
+            hand->entry = i;
+            snprintf(hand->from, sizeof(hand->from), "%s", m->from.text);
+            snprintf(hand->to, sizeof(hand->to), "%s", m->to.text);
             t->next_mail_ms = clock_steady_ms() + rate_gap_ms(&t->route.rate);
             return true;
         }
@@ -453,21 +457,38 @@ static bool on_next(void *owner, struct connection *c, struct mailfile *m)
     return false;
 }
 
-static void on_verdict(void *owner, struct connection *c, const struct verdict *v)
+/* Our own stop, or a host that takes only so many mails a connection, is no try that counts. */
+static bool no_try(const struct deliver *d, const struct connection *c, const struct verdict *v)
+{
+    if (v->kind != VERDICT_LATER)
+        return false;
+    if (d->stopping)
+        return !v->remote;
+    return c->mails > 1 && (v->remote ? strncmp(v->text, "421", 3) == 0 : c->unanswered);
+}
+
+static void on_verdict(void *owner, struct connection *c, const struct hand *hand,
+                       const struct verdict *v)
 {
     struct destination *t = owner;
     struct deliver *d = t->deliver;
-    struct attempt a = {c->from, c->to, c->relay, c->host->name, &t->route.schedule};
-    uint32_t i = c->entry;
+    struct attempt a = {hand->from, hand->to, c->relay, c->host->name, &t->route.schedule};
 
-    c->entry = ENTRY_NONE;
-    /* Our own stop, or a host that takes only so many mails a connection, is no try that counts. */
-    bool again = v->kind == VERDICT_LATER &&
-                 (d->stopping ? !v->remote : c->mails > 1 && strncmp(v->text, "421", 3) == 0);
-    if (again)
-        queue_append(&d->queue, &t->ready, i, ENTRY_READY);
+    /* It may have dropped what came with the text before. */
+    t->plain |= c->unanswered && c->ahead && c->mails > 1;
+    if (no_try(d, c, v))
+        queue_append(&d->queue, &t->ready, hand->entry, ENTRY_READY);
     else
-        fate_settle(d, i, &a, v);
+        fate_settle(d, hand->entry, &a, v);
+}
+
+static void on_untried(void *owner, struct connection *c, const struct hand *hand)
+{
+    struct destination *t = owner;
+
+    (void)c;
+    queue_append(&t->deliver->queue, &t->ready, hand->entry, ENTRY_READY);
+    deliver_soon(t->deliver);
 }
 
 static void on_greeted(void *owner, struct connection *c)
@@ -507,5 +528,5 @@ static void on_closed(void *owner, struct connection *c, const struct verdict *v
     deliver_soon(d);
 }
 
-static const struct connection_owner connection_events = {on_next, on_verdict, on_greeted,
-                                                          on_closed};
+static const struct connection_owner connection_events = {on_next, on_verdict, on_untried,
+                                                          on_greeted, on_closed};

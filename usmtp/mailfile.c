@@ -135,7 +135,7 @@ static enum mailfile_result open_file(struct mailfile *m, const struct program *
                                 p->site->maxsize + ENVELOPE_OCTETS};
     const char *why = NULL;
 
-    m->fd = durable_open(mail, name);
+    m->fd = durable_open_own(mail, name);
     if (m->fd >= 0 && fstat(m->fd, st) == 0 && S_ISREG(st->st_mode) && st->st_uid == geteuid() &&
         st->st_nlink == 1)
         return MAILFILE_OPEN;

@@ -20,35 +20,40 @@ static void send_helo(struct session *s, struct buf *out)
     buf_printf(out, "HELO %s\r\n", s->host);
 }
 
-static void put_rcpt(struct session *s, struct buf *out)
+static void put_rcpt(const struct session_mail *mail, struct buf *out)
 {
     buf_adds(out, "RCPT TO:");
-    address_write(out, &s->mail.to);
+    address_write(out, &mail->to);
     buf_adds(out, "\r\n");
+}
+
+static void put_mail(const struct session *s, const struct session_mail *mail, struct buf *out)
+{
+    buf_adds(out, "MAIL FROM:");
+    address_write(out, &mail->from);
+    if (s->features & FEATURE_SIZE)
+        buf_printf(out, " SIZE=%" PRIu64, mail->octets);
+    if (mail->eight_bit && s->features & FEATURE_8BITMIME)
+        buf_adds(out, " BODY=8BITMIME");
+    if (mail->utf8)
+        buf_adds(out, " SMTPUTF8");
+    buf_adds(out, "\r\n");
+    if (s->features & FEATURE_PIPELINING) {
+        put_rcpt(mail, out);
+        buf_adds(out, "DATA\r\n");
+    }
 }
 
 static void send_mail(struct session *s, struct buf *out)
 {
-    buf_adds(out, "MAIL FROM:");
-    address_write(out, &s->mail.from);
-    if (s->features & FEATURE_SIZE)
-        buf_printf(out, " SIZE=%" PRIu64, s->mail.octets);
-    if (s->mail.eight_bit && s->features & FEATURE_8BITMIME)
-        buf_adds(out, " BODY=8BITMIME");
-    if (s->mail.utf8)
-        buf_adds(out, " SMTPUTF8");
-    buf_adds(out, "\r\n");
     s->pipelined = s->features & FEATURE_PIPELINING;
-    if (s->pipelined) {
-        put_rcpt(s, out);
-        buf_adds(out, "DATA\r\n");
-    }
+    put_mail(s, &s->mail, out);
 }
 
 static void send_rcpt(struct session *s, struct buf *out)
 {
     if (!s->pipelined)
-        put_rcpt(s, out);
+        put_rcpt(&s->mail, out);
 }
 
 static void send_data(struct session *s, struct buf *out)
@@ -73,9 +78,25 @@ static void send_quit(struct session *s, struct buf *out)
 
 static void judge(struct session *s, const struct verdict *v)
 {
-    s->verdict = *v;
-    s->verdict_ready = true;
+    const unsigned most = sizeof(s->verdict) / sizeof(s->verdict[0]);
+
+    if (s->verdicts < most) /* there are never more mails than that without one */
+        s->verdict[s->verdicts++] = *v;
     s->mail_open = false;
+}
+
+/* After the reply to a text: the mail that was given ahead, if there is one. */
+static void next_mail(struct session *s, struct buf *out)
+{
+    if (!s->has_ahead) {
+        enter(s, SESSION_READY, out);
+        return;
+    }
+    s->mail = s->ahead;
+    s->has_ahead = false;
+    s->mail_open = true;
+    s->lost_rcpt = false;
+    s->state = SESSION_MAIL; /* its commands were sent */
 }
 
 /* A reply that was not the wanted one. */
@@ -97,7 +118,7 @@ static void refused(struct session *s, struct buf *out)
         s->lost_rcpt = true;
         enter(s, state == SESSION_MAIL ? SESSION_RCPT : SESSION_DATA, out);
     } else if (state == SESSION_TERM) {
-        enter(s, SESSION_READY, out);
+        next_mail(s, out);
     } else {
         enter(s, SESSION_RSET, out);
     }
@@ -223,7 +244,7 @@ static void got_term(struct session *s, struct buf *out)
     }
     outcome_sent(&v, &s->reply);
     judge(s, &v);
-    enter(s, SESSION_READY, out);
+    next_mail(s, out);
 }
 
 static void got_rset(struct session *s, struct buf *out)
@@ -337,21 +358,53 @@ static void refuse_here(struct session *s, const char *status, const char *why)
     judge(s, &v);
 }
 
-bool session_mail(struct session *s, const struct session_mail *mail, struct buf *out)
+/* Why the host cannot take the mail; NULL: it can, as far as is known. */
+static const char *unable(const struct session *s, const struct session_mail *mail,
+                          const char **status)
 {
-    s->mail = *mail;
-    s->mails++;
     if (s->size_limit > 0 && mail->octets > s->size_limit) {
-        refuse_here(s, "5.3.4", "the mail is larger than the host announced to take");
-        return false;
+        *status = "5.3.4";
+        return "the mail is larger than the host announced to take";
     }
     if (mail->utf8 && !(s->features & FEATURE_SMTPUTF8)) {
-        refuse_here(s, "5.6.7", "an address has letters that the host cannot take (no SMTPUTF8)");
+        *status = "5.6.7";
+        return "an address has letters that the host cannot take (no SMTPUTF8)";
+    }
+    return NULL;
+}
+
+bool session_mail(struct session *s, const struct session_mail *mail, struct buf *out)
+{
+    const char *status, *why = unable(s, mail, &status);
+
+    s->mail = *mail;
+    s->mails++;
+    if (why != NULL) {
+        refuse_here(s, status, why);
         return false;
     }
     s->mail_open = true;
     s->lost_rcpt = false;
     enter(s, SESSION_MAIL, out);
+    return true;
+}
+
+bool session_takes_ahead(const struct session *s)
+{
+    return s->state == SESSION_TERM && s->mail_open && !s->has_ahead &&
+           s->features & FEATURE_PIPELINING;
+}
+
+bool session_mail_ahead(struct session *s, const struct session_mail *mail, struct buf *out)
+{
+    const char *status;
+
+    if (!session_takes_ahead(s) || unable(s, mail, &status) != NULL)
+        return false;
+    s->ahead = *mail;
+    s->has_ahead = true;
+    s->mails++;
+    put_mail(s, mail, out);
     return true;
 }
 
@@ -369,7 +422,7 @@ void session_lost(struct session *s, const char *why)
 {
     struct verdict v;
 
-    if (s->mail_open || (s->mails == 0 && s->state < SESSION_READY && !s->verdict_ready)) {
+    if (s->mail_open || (s->mails == 0 && s->state < SESSION_READY && s->verdicts == 0)) {
         outcome_local(&v, s->mail_open ? VERDICT_LATER : VERDICT_HOST, "4.4.2", why);
         judge(s, &v);
     }
@@ -378,10 +431,11 @@ void session_lost(struct session *s, const char *why)
 
 bool session_take_verdict(struct session *s, struct verdict *v)
 {
-    if (!s->verdict_ready)
+    if (s->verdicts == 0)
         return false;
-    *v = s->verdict;
-    s->verdict_ready = false;
+    *v = s->verdict[0];
+    s->verdict[0] = s->verdict[1];
+    s->verdicts--;
     return true;
 }
 

@@ -8,9 +8,11 @@
  * CLOSED
  *                 \-> HELO -^       \______ RSET ______________________^
  *
- * With PIPELINING, MAIL, RCPT and DATA are sent together and their replies read in turn. The user
- * of the machine gives it mails in READY, sends the text in TEXT, and is told each mail's verdict
- * exactly once. */
+ * With PIPELINING, MAIL, RCPT and DATA are sent together and their replies read in turn; those of
+ * the next mail may even follow the final dot at once (RFC 2920 3.1): TERM -> MAIL then. The user
+ * of the machine gives it mails in READY, or one ahead in TERM, sends the text in TEXT, and is told
+ * each mail's verdict exactly once; only a mail that was given ahead and had no reply before the
+ * connection ended has none. */
 #ifndef USMTP_SESSION_H
 #define USMTP_SESSION_H
 
@@ -74,12 +76,13 @@ struct session {
     uint64_t size_limit;               /* 0: none announced */
     struct reply reply;                /* being read */
     struct buf line;                   /* the same, as far as its end has not come */
-    struct session_mail mail;
+    struct session_mail mail, ahead;
     bool mail_open; /* a mail was given and has no verdict yet */
+    bool has_ahead; /* the next one was given, and its commands were sent */
     bool pipelined; /* RCPT and DATA are already on their way */
     bool lost_rcpt; /* pipelined, and MAIL or RCPT was refused: DATA's reply is still to come */
-    struct verdict verdict; /* valid when session_take_verdict() says so */
-    bool verdict_ready;
+    struct verdict verdict[2]; /* not yet taken, the older first */
+    unsigned verdicts;
     unsigned mails; /* given so far */
 };
 
@@ -93,12 +96,16 @@ void session_input(struct session *s, struct span octets, struct buf *out);
 bool session_mail(struct session *s, const struct session_mail *mail, struct buf *out);
 /* Only in TEXT, when the final dot was handed to the wire. */
 void session_text_sent(struct session *s);
+/* Only in TERM, once: could the next mail be given now? And gives it; it must be one that the host
+ * can take. */
+bool session_takes_ahead(const struct session *s);
+bool session_mail_ahead(struct session *s, const struct session_mail *mail, struct buf *out);
 /* In any state; sends QUIT where that is lawful, else closes. */
 void session_quit(struct session *s, struct buf *out);
 /* The connection ended, or its time was up: an open mail, or the connection itself, gets its
  * verdict. */
 void session_lost(struct session *s, const char *why);
-/* The verdict, once. */
+/* The next verdict, once. */
 bool session_take_verdict(struct session *s, struct verdict *v);
 /* Seconds that the state may last, by RFC 5321 4.5.3.2. */
 uint64_t session_timeout(const struct session *s, const struct site_timeouts *t);

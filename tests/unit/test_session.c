@@ -57,6 +57,14 @@ static void play(const struct move *m, size_t n, size_t chunk)
             assert_int_equal(s.state, SESSION_READY);
             session_mail(&s, &mail, &out);
             break;
+        case 'A':
+            assert_true(session_takes_ahead(&s));
+            assert_true(session_mail_ahead(&s, &mail, &out));
+            assert_false(session_takes_ahead(&s));
+            break;
+        case 'R':
+            assert_int_equal(s.state, SESSION_READY);
+            break;
         case 'T':
             assert_int_equal(s.state, SESSION_TEXT);
             session_text_sent(&s);
@@ -150,6 +158,77 @@ static void a_refusal_inside_a_group_leaves_the_connection_usable(void **state)
          {'C', "MAIL FROM:<f@x.example>\r\nRCPT TO:<t@y.example>\r\nDATA\r\n", 0},
          {'S', "451 later\r\n503 no\r\n354 go\r\n", 0}, {'V', "4.0.0", VERDICT_LATER},
          {'C', ".\r\n", 0}, {'S', "554 nobody\r\n", 0}, {'N', "", 0}, {'M', "", 0});
+}
+
+#define PIPED                                                                                      \
+    GREET, {'S', "250-hi\r\n250 PIPELINING\r\n", 0}, {'M', "", 0}, GROUP,                          \
+        {'S', "250 ok\r\n250 ok\r\n354 go\r\n", 0}, {'T', "", 0}, {'A', "", 0}, GROUP
+#define GROUP                                                                                      \
+    {                                                                                              \
+        'C', "MAIL FROM:<f@x.example>\r\nRCPT TO:<t@y.example>\r\nDATA\r\n", 0                     \
+    }
+
+/* Its commands follow the text of the one before; each has its own verdict, in turn. */
+static void a_mail_may_be_given_ahead(void **state)
+{
+    (void)state;
+    PLAY(PIPED, {'S', "250 2.6.0 one\r\n250 ok\r\n250 ok\r\n354 go\r\n", 0},
+         {'V', "2.6.0", VERDICT_SENT}, {'N', "", 0}, {'T', "", 0}, {'A', "", 0}, GROUP,
+         {'S', "250 2.0.0 two\r\n250 ok\r\n250 ok\r\n354 go\r\n", 0}, {'V', "2.0.0", VERDICT_SENT},
+         {'T', "", 0}, {'S', "250 three\r\n", 0}, {'V', "2.0.0", VERDICT_SENT}, {'R', "", 0});
+    /* What becomes of the first says nothing of the second, and the other way round. */
+    PLAY(PIPED, {'S', "554 5.7.1 spam\r\n250 ok\r\n250 ok\r\n354 go\r\n", 0},
+         {'V', "5.7.1", VERDICT_NEVER}, {'T', "", 0}, {'S', "250 2.6.0 two\r\n", 0},
+         {'V', "2.6.0", VERDICT_SENT}, {'R', "", 0});
+    PLAY(PIPED, {'S', "250 2.6.0 one\r\n250 ok\r\n550 5.1.1 no\r\n503 none\r\n", 0},
+         {'V', "2.6.0", VERDICT_SENT}, {'V', "5.1.1", VERDICT_NEVER}, {'C', "RSET\r\n", 0}, OK,
+         {'R', "", 0});
+    PLAY(PIPED, {'S', "451 4.2.0 later\r\n452 4.3.1 full\r\n503 no\r\n354 go\r\n", 0},
+         {'V', "4.2.0", VERDICT_LATER}, {'V', "4.3.1", VERDICT_LATER}, {'C', ".\r\n", 0},
+         {'S', "554 nobody\r\n", 0}, {'N', "", 0}, {'R', "", 0});
+    PLAY(PIPED, {'S', "250 2.6.0 one\r\n421 4.7.0 enough\r\n", 0}, {'V', "2.6.0", VERDICT_SENT},
+         {'V', "4.7.0", VERDICT_LATER}, {'X', "", 0});
+}
+
+/* The connection ends: whoever had no reply yet was not tried. */
+static void a_mail_given_ahead_may_be_left_untried(void **state)
+{
+    (void)state;
+    PLAY(PIPED, {'L', "x", 0}, {'V', "4.4.2", VERDICT_LATER}, {'N', "", 0}, {'X', "", 0});
+    PLAY(PIPED, {'S', "421 4.3.0 x\r\n", 0}, {'V', "4.3.0", VERDICT_LATER}, {'N', "", 0},
+         {'X', "", 0});
+    PLAY(PIPED, {'S', "250 2.6.0 one\r\n", 0}, {'L', "x", 0}, {'V', "2.6.0", VERDICT_SENT},
+         {'V', "4.4.2", VERDICT_LATER}, {'X', "", 0});
+}
+
+static void none_is_given_ahead_without_pipelining(void **state)
+{
+    struct session_mail large = mail;
+    struct buf out = {0};
+    struct session s;
+
+    (void)state;
+    session_open(&s, "us.example");
+    feed(&s, "220 x\r\n250 x\r\n", 0, &out);
+    session_mail(&s, &mail, &out);
+    feed(&s, "250 ok\r\n250 ok\r\n354 go\r\n", 0, &out);
+    session_text_sent(&s);
+    assert_false(session_takes_ahead(&s));
+    assert_false(session_mail_ahead(&s, &mail, &out));
+    session_close(&s);
+    session_open(&s, "us.example");
+    feed(&s, "220 x\r\n250-PIPELINING\r\n250 SIZE 200\r\n", 0, &out);
+    assert_false(session_takes_ahead(&s));
+    session_mail(&s, &mail, &out);
+    feed(&s, "250 ok\r\n250 ok\r\n354 go\r\n", 0, &out);
+    assert_false(session_takes_ahead(&s));
+    session_text_sent(&s);
+    large.octets = 201;
+    buf_clear(&out);
+    assert_false(session_mail_ahead(&s, &large, &out));
+    assert_int_equal(out.len, 0);
+    buf_free(&out);
+    session_close(&s);
 }
 
 static void falls_back_to_helo(void **state)
@@ -253,6 +332,9 @@ int main(void)
         cmocka_unit_test(sends_one_mail_step_by_step),
         cmocka_unit_test(pipelines_where_it_is_offered),
         cmocka_unit_test(a_refusal_inside_a_group_leaves_the_connection_usable),
+        cmocka_unit_test(a_mail_may_be_given_ahead),
+        cmocka_unit_test(a_mail_given_ahead_may_be_left_untried),
+        cmocka_unit_test(none_is_given_ahead_without_pipelining),
         cmocka_unit_test(falls_back_to_helo),
         cmocka_unit_test(refusals_mean_what_the_step_makes_of_them),
         cmocka_unit_test(a_loss_at_any_step_keeps_the_mail),
