@@ -275,6 +275,7 @@ static const int base_calls[] = {
     SCMP_SYS(syncfs),
     SCMP_SYS(sync_file_range),
     SCMP_SYS(copy_file_range),
+    SCMP_SYS(fadvise64),
     SCMP_SYS(fgetxattr),
     SCMP_SYS(fsetxattr),
     SCMP_SYS(fcntl),

@@ -30,6 +30,7 @@ struct deliver {
     struct official_names names; /* of HOSTS */
     struct queue queue;
     struct chain fresh;
+    size_t cold; /* of fresh: so many were there at the start, and are likely not in memory */
     struct checkpoint checkpoint;
     uint64_t time_line; /* offset of the last TIME line in it */
     struct giveup giveup;

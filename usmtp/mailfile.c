@@ -186,6 +186,16 @@ enum mailfile_result mailfile_open(struct mailfile *m, const struct program *p, 
     return r;
 }
 
+void mailfile_expect(int mail, const char *name)
+{
+    int fd = durable_open_own(mail, name);
+
+    if (fd < 0)
+        return;
+    posix_fadvise(fd, 0, HEAD_FIRST, POSIX_FADV_WILLNEED);
+    close(fd); /* read only */
+}
+
 bool mailfile_read(struct mailfile *m, struct span *piece)
 {
     if (m->octets == m->head.len) { /* all of it is in memory */

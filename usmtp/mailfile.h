@@ -37,6 +37,8 @@ enum mailfile_flag {
 enum mailfile_result mailfile_open(struct mailfile *m, const struct program *p, int mail,
                                    const char *name, struct watch_list *watches, unsigned flags,
                                    char reason[320]);
+/* The file will be opened soon: its first octets are read by the machine meanwhile. A hint. */
+void mailfile_expect(int mail, const char *name);
 /* The next piece of the text, valid until the next call; empty at the end. False: errno. */
 bool mailfile_read(struct mailfile *m, struct span *piece);
 /* Was the last piece read? It may be false though nothing is left: the next piece is empty then. */

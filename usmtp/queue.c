@@ -148,6 +148,36 @@ uint32_t queue_take(struct queue *q, struct chain *c)
     return e;
 }
 
+struct dated {
+    uint64_t stamp;
+    uint32_t entry;
+};
+
+static int older(const void *a, const void *b)
+{
+    uint64_t x = ((const struct dated *)a)->stamp, y = ((const struct dated *)b)->stamp;
+
+    return (x > y) - (x < y);
+}
+
+void queue_sort(struct queue *q, struct chain *c)
+{
+    struct dated *all = c->count < 2 ? NULL : reallocarray(NULL, c->count, sizeof(*all));
+    size_t n = 0;
+
+    if (all == NULL)
+        return;
+    for (uint32_t e = c->head; e != ENTRY_NONE; e = q->entry[e].next)
+        all[n++] = (struct dated){q->entry[e].stamp, e};
+    qsort(all, n, sizeof(*all), older);
+    c->head = all[0].entry;
+    c->tail = all[n - 1].entry;
+    for (size_t i = 0; i + 1 < n; i++)
+        q->entry[all[i].entry].next = all[i + 1].entry;
+    q->entry[c->tail].next = ENTRY_NONE;
+    free(all);
+}
+
 static void place(struct queue *q, uint32_t position, uint32_t e)
 {
     q->heap[position] = e;

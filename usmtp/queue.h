@@ -58,6 +58,8 @@ void queue_remove(struct queue *q, uint32_t e);
 void queue_append(struct queue *q, struct chain *c, uint32_t e, enum entry_state state);
 /* The first of the chain, now SENDING; ENTRY_NONE when it is empty. */
 uint32_t queue_take(struct queue *q, struct chain *c);
+/* Orders a chain by stamp, the oldest first; as it was when memory is short. */
+void queue_sort(struct queue *q, struct chain *c);
 /* SENDING to KEPT, due at that time. */
 void queue_keep(struct queue *q, uint32_t e, int64_t due);
 /* KEPT: due at once. */

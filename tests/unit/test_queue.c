@@ -66,6 +66,33 @@ static void chains_keep_their_order(void **state)
     queue_free(&q);
 }
 
+static void a_chain_is_ordered_by_age(void **state)
+{
+    static const uint64_t stamps[] = {5, 3, UINT64_MAX, 1, 4, 1000000, 2};
+    struct chain c = CHAIN_EMPTY;
+    struct queue q;
+    uint32_t e;
+
+    (void)state;
+    queue_init(&q, 1);
+    queue_sort(&q, &c); /* empty, then one, then more */
+    assert_int_equal(queue_take(&q, &c), ENTRY_NONE);
+    for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++) {
+        queue_append(&q, &c, queue_add(&q, stamps[i], 0), ENTRY_FRESH);
+        queue_sort(&q, &c);
+        assert_int_equal(c.count, i + 1);
+    }
+    queue_append(&q, &c, queue_add(&q, 6, 0), ENTRY_FRESH); /* the tail is right */
+    static const uint64_t wanted[] = {1, 2, 3, 4, 5, 1000000, UINT64_MAX, 6};
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        e = queue_take(&q, &c);
+        assert_true(e != ENTRY_NONE);
+        assert_true(q.entry[e].stamp == wanted[i]);
+    }
+    assert_int_equal(queue_take(&q, &c), ENTRY_NONE);
+    queue_free(&q);
+}
+
 static void an_entry_is_small(void **state)
 {
     (void)state;
@@ -158,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_removes_and_orders),
         cmocka_unit_test(chains_keep_their_order),
+        cmocka_unit_test(a_chain_is_ordered_by_age),
         cmocka_unit_test(an_entry_is_small),
         cmocka_unit_test(delays_double_up_to_the_ceiling),
         cmocka_unit_test(checkpoint_lines_read_back),
