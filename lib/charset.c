@@ -306,6 +306,53 @@ static bool fold_ascii(struct span name, struct buf *key)
     return true;
 }
 
+/* Letters that are folded one by one: none of them composes with another one, and what they become
+ * is composed. Latin and Cyrillic, in which most names are written. */
+static bool folds_alone(uint32_t code)
+{
+    return code < 0x0300 || (code >= 0x0400 && code < 0x0483) || (code > 0x0489 && code < 0x0530);
+}
+
+/* Where the case fold of such a letter is not its small letter. */
+static struct span fold_of(uint32_t code)
+{
+    static const struct {
+        uint32_t code;
+        const char *fold;
+    } folds[] = {{0x00B5, "\u03BC"},
+                 {0x00DF, "ss"},
+                 {0x0130, "i\u0307"},
+                 {0x0149, "\u02BCn"},
+                 {0x017F, "s"}};
+
+    for (size_t i = 0; i < sizeof(folds) / sizeof(folds[0]); i++)
+        if (folds[i].code == code)
+            return span_of(folds[i].fold);
+    return (struct span){NULL, 0};
+}
+
+/* False: not all of the name is so simple; nothing was appended. */
+static bool fold_alone(struct span name, struct buf *key)
+{
+    size_t before = key->len;
+
+    for (size_t i = 0, n; i < name.n; i += n) {
+        uint8_t small[6];
+        uint32_t code = 0;
+
+        n = utf8_char(span_from(name, i), &code);
+        struct span fold = fold_of(code);
+        if (n > 0 && folds_alone(code) && fold.n == 0)
+            fold = (struct span){(const char *)small,
+                                 (size_t)u8_uctomb(small, uc_tolower(code), sizeof(small))};
+        if (fold.n == 0 || !buf_addspan(key, fold)) {
+            key->len = before;
+            return false;
+        }
+    }
+    return true;
+}
+
 bool utf8_fold(struct span name, struct buf *key)
 {
     uint8_t *folded;
@@ -314,6 +361,8 @@ bool utf8_fold(struct span name, struct buf *key)
 
     if (utf8_is_ascii(name))
         return fold_ascii(name, key);
+    if (fold_alone(name, key))
+        return true;
     if (!utf8_valid(name, NULL))
         return false;
     folded = u8_casefold((const uint8_t *)name.p, name.n, NULL, UNINORM_NFC, NULL, &n);

@@ -5,6 +5,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unicase.h>
+#include <uninorm.h>
+#include <unistr.h>
 
 #include <cmocka.h>
 
@@ -322,6 +325,46 @@ static void test_char(void **state)
     }
 }
 
+/* What the complete tables say. */
+static void expect_fold(const char *text, size_t n)
+{
+    struct buf b = {0};
+    size_t wanted = 0;
+    uint8_t *folded = u8_casefold((const uint8_t *)text, n, NULL, UNINORM_NFC, NULL, &wanted);
+
+    assert_non_null(folded);
+    assert_true(utf8_fold((struct span){text, n}, &b));
+    if (b.len != wanted || memcmp(b.data, folded, wanted) != 0)
+        fail_msg("<%.*s> is folded to <%.*s>, not <%.*s>", (int)n, text, (int)b.len, b.data,
+                 (int)wanted, (const char *)folded);
+    free(folded);
+    buf_free(&b);
+}
+
+/* The quick way for letters that fold alone agrees with the complete one: each character below
+ * U+0600, and each beside characters that matter: of both cases, in need of more than a small
+ * letter, combining. */
+static void test_fold_is_complete(void **state)
+{
+    static const ucs4_t beside[] = {'i',    'I',    'S',    0xB5,   0xC5,   0xDF,  0x130, 0x149,
+                                    0x17F,  0x1C4,  0x1F0,  0x2BC,  0x300,  0x301, 0x307, 0x345,
+                                    0x39C,  0x3C2,  0x3B0,  0x418,  0x439,  0x483, 0x52F, 0x1E9E,
+                                    0x212A, 0x212B, 0x1100, 0x1161, 0x4E00, 0xFB01};
+
+    (void)state;
+    for (ucs4_t c = 0x20; c < 0x600; c++)
+        for (size_t i = 0; i < COUNT(beside); i++) {
+            uint8_t text[12];
+            int a = u8_uctomb(text, c, sizeof(text)), b, n;
+            b = u8_uctomb(text + a, beside[i], (ptrdiff_t)sizeof(text) - a);
+            expect_fold((const char *)text, (size_t)a);
+            expect_fold((const char *)text, (size_t)(a + b));
+            n = u8_uctomb(text, beside[i], sizeof(text));
+            n += u8_uctomb(text + n, c, (ptrdiff_t)sizeof(text) - n);
+            expect_fold((const char *)text, (size_t)n);
+        }
+}
+
 static void test_fold(void **state)
 {
     static const struct {
@@ -438,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_valid),
         cmocka_unit_test(test_char),
         cmocka_unit_test(test_fold),
+        cmocka_unit_test(test_fold_is_complete),
         cmocka_unit_test(test_safe),
         cmocka_unit_test(test_safe_every_pair),
         cmocka_unit_test(test_width),
