@@ -29,7 +29,7 @@ function on_rename(from, to,   p, u) {
     u = commit_of(from)
     if (u != "" && parent(u) in entries) broken("R2", short(u) " is not yet synced as committed")
     if (to ~ /\.done$/) {
-        if ((spool "/work/NAMES") in written) broken("R6", "NAMES is not yet synced")
+        if (from in named && (spool "/work/NAMES") in written) broken("R6", "NAMES is not yet synced")
         p = unsynced_below(from)
         if (p != "") broken("R1", "committed before " p " is synced")
         for (p in claimed) if (below(p, from) && claimed[p] in entries)
@@ -82,6 +82,7 @@ $2 ~ /write/ && file == out && $3 ~ /^1:/ { on_ack() }
 $2 ~ /write|truncate/ && below(file, spool) && file !~ /\/(JOBNO|CHKPT)$/ { written[file] = 1 }
 $2 ~ /^open/ && $4 ~ /O_CREAT/ && below($3, spool) && $4 ~ /O_EXCL/ {
     entries[parent($3)] = 1
+    if ($3 ~ /\.open\/(mail|POST|PRT)\//) named[parent(parent($3))] = 1
 }
 $2 ~ /^mkdir/ { entries[parent($3)] = 1 }
 END {
