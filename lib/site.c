@@ -443,10 +443,13 @@ static bool set_keyword(const struct statement *st, const struct keyword *kw, vo
     if (kw->value == NULL)
         return diag_set(d, kw->line, kw->column, "%s needs a value: write %s(...) with %s",
                         rule->keyword, rule->keyword, form_hint(rule, hint, sizeof(hint)));
-    if (!set_value(rule, base, kw->value))
-        return diag_set(d, kw->value_line, kw->value_column, "%s(%.60s) must be %s", rule->keyword,
-                        kw->value, form_hint(rule, hint, sizeof(hint)));
-    return true;
+    errno = 0;
+    if (set_value(rule, base, kw->value))
+        return true;
+    if (errno == ENOMEM)
+        return diag_memory(d); /* no fault of the text */
+    return diag_set(d, kw->value_line, kw->value_column, "%s(%.60s) must be %s", rule->keyword,
+                    kw->value, form_hint(rule, hint, sizeof(hint)));
 }
 
 static bool set_defaults(const char *statement, void *base)
