@@ -107,7 +107,7 @@ static bool stream_text(struct sink *k, const struct charset *page, uint64_t *to
     struct buf decoded = {0};
     size_t carried = 0, bad = 0;
     ssize_t n;
-    bool good = true;
+    bool good = true, utf8 = page->kind == CHARSET_UTF8;
 
     while (good && (n = source_read(&k->source, piece + carried)) > 0) {
         struct span all = {piece, carried + (size_t)n}, now = all;
@@ -116,17 +116,13 @@ static bool stream_text(struct sink *k, const struct charset *page, uint64_t *to
             good = source_unchanged(&k->source, *total);
             break;
         }
-        if (page->kind == CHARSET_UTF8 && !utf8_valid(all, &bad) && all.n - bad < UTF8_LONGEST)
+        if (utf8 && !utf8_valid(all, &bad) && all.n - bad < UTF8_LONGEST)
             now.n = bad;
         buf_clear(&decoded);
-        if (page->kind == CHARSET_UTF8 && !utf8_valid(now, &bad))
-            good = not_in_page(k, page, *total - all.n + bad);
-        else if (page->kind == CHARSET_UTF8)
-            good = put_text(k, now);
-        else if (!charset_decode(page, now, true, &decoded, &bad))
-            good = not_in_page(k, page, *total - all.n + bad);
+        if (utf8 ? utf8_valid(now, &bad) : charset_decode(page, now, true, &decoded, &bad))
+            good = put_text(k, utf8 ? now : BUF_SPAN(&decoded));
         else
-            good = put_text(k, BUF_SPAN(&decoded));
+            good = not_in_page(k, page, *total - all.n + bad);
         carried = all.n - now.n;
         memmove(piece, piece + now.n, carried);
     }

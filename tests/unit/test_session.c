@@ -11,7 +11,8 @@
 #include "usmtp/session.h"
 
 /* S: what the server says; C: what the client must have said by then; M: a mail is given; T: the
- * text is sent; V: the verdict there must be (kind and status). */
+ * text is sent; V: the verdict there must be (kind and status); U: a mail with letters beyond ASCII
+ * in its address. */
 struct move {
     char what;
     const char *text;
@@ -37,6 +38,7 @@ static void feed(struct session *s, const char *text, size_t chunk, struct buf *
 
 static void play(const struct move *m, size_t n, size_t chunk)
 {
+    struct session_mail letters = mail;
     struct buf out = {0};
     struct session s;
     struct verdict v;
@@ -64,6 +66,10 @@ static void play(const struct move *m, size_t n, size_t chunk)
             break;
         case 'R':
             assert_int_equal(s.state, SESSION_READY);
+            break;
+        case 'U':
+            letters.utf8 = true;
+            assert_true(session_mail(&s, &letters, &out));
             break;
         case 'T':
             assert_int_equal(s.state, SESSION_TEXT);
@@ -308,6 +314,35 @@ static void what_a_host_cannot_take_is_not_sent(void **state)
     session_close(&s);
 }
 
+static void refusals_between_mails_concern_the_host(void **state)
+{
+    (void)state;
+    PLAY(GREET, {'S', "451 4.3.2 not now\r\n", 0}, {'V', "4.3.2", VERDICT_HOST},
+         {'C', "QUIT\r\n", 0}, {'S', "221 bye\r\n", 0}, {'X', "", 0});
+    PLAY(GREET, {'S', "250 hi\r\n", 0}, {'S', "421 4.3.2 bye\r\n", 0}, {'N', "", 0}, {'X', "", 0});
+    PLAY(PLAIN, MAIL_PLAIN, {'S', "550 5.1.0 no\r\n", 0}, {'V', "5.1.0", VERDICT_NEVER},
+         {'C', "RSET\r\n", 0}, {'S', "500 what\r\n", 0}, {'N', "", 0}, {'C', "QUIT\r\n", 0});
+    PLAY(GREET, {'Q', "", 0}, {'X', "", 0}, {'N', "", 0});
+    PLAY({'S', "354 what\r\n", 0}, {'V', "4.5.0", VERDICT_HOST}, {'C', "QUIT\r\n", 0});
+}
+
+static void after_a_refused_text_the_next_mail_follows(void **state)
+{
+    (void)state;
+    PLAY(PLAIN, MAIL_PLAIN, OK, RCPT, OK, DATA, {'S', "354 x\r\n", 0}, {'T', "", 0},
+         {'S', "554 5.6.0 no\r\n", 0}, {'V', "5.6.0", VERDICT_NEVER}, {'M', "", 0}, MAIL_PLAIN);
+}
+
+static void features_are_used_where_they_make_sense(void **state)
+{
+    (void)state;
+    /* a limit that is no number is none */
+    PLAY(GREET, {'S', "250-hi\r\n250 SIZE many\r\n", 0}, {'M', "", 0},
+         {'C', "MAIL FROM:<f@x.example> SIZE=100\r\n", 0});
+    PLAY(GREET, {'S', "250-hi\r\n250 SMTPUTF8\r\n", 0}, {'U', "", 0},
+         {'C', "MAIL FROM:<f@x.example> SMTPUTF8\r\n", 0});
+}
+
 static void a_reply_of_a_megabyte_is_bounded(void **state)
 {
     struct buf reply = {0}, out = {0};
@@ -340,6 +375,9 @@ int main(void)
         cmocka_unit_test(a_loss_at_any_step_keeps_the_mail),
         cmocka_unit_test(nonsense_ends_the_connection_not_the_mail),
         cmocka_unit_test(what_a_host_cannot_take_is_not_sent),
+        cmocka_unit_test(refusals_between_mails_concern_the_host),
+        cmocka_unit_test(after_a_refused_text_the_next_mail_follows),
+        cmocka_unit_test(features_are_used_where_they_make_sense),
         cmocka_unit_test(a_reply_of_a_megabyte_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
