@@ -124,6 +124,12 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libparts.a $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(foreach p,$(PROGRAMS),$(LIBS_$(p))) $(LIBS)
 
+# The same targets over their kept inputs, with any compiler: part of the unit tests.
+REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libparts.a $(CORE)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(foreach p,$(PROGRAMS),$(LIBS_$(p))) $(LIBS)
+
 # AFL++ on whole programs: AFL_SECONDS for each; PROGRAMS_AFL for some.
 .PHONY: afl
 afl: deps-lint
@@ -160,7 +166,7 @@ clean:
 	rm -rf build build-asan build-fuzz build-afl build-cov
 
 tools: $(TOOLS:%=$(BUILD)/tests/%) $(BUILD)/tests/failmalloc.so
-unit: $(UNIT:%=$(BUILD)/unit/%)
+unit: $(UNIT:%=$(BUILD)/unit/%) $(REPLAYS)
 
 $(CORE): $(call obj,$(LIB_SRC) $(TABLE_SRC))
 	@rm -f $@
