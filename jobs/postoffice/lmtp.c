@@ -76,7 +76,7 @@ static void send_mail(struct lmtp *l, struct buf *out)
         buf_printf(out, " SIZE=%" PRIu64, l->mail->octets);
     if (l->mail->eight_bit && l->features & LMTP_8BITMIME)
         buf_adds(out, " BODY=8BITMIME");
-    if (l->features & LMTP_SMTPUTF8 && address_has_utf8(&l->mail->from))
+    if (l->utf8)
         buf_adds(out, " SMTPUTF8");
     buf_adds(out, "\r\n");
     for (size_t i = 0; l->features & LMTP_PIPELINING && i < l->mail->n; i++)
@@ -341,6 +341,7 @@ void lmtp_mail(struct lmtp *l, struct lmtp_mail *mail, struct buf *out)
                        "an address has letters that the LMTP server cannot take (no SMTPUTF8)");
     else if (mail->n > 0) {
         l->mail = mail;
+        l->utf8 = utf8;
         enter(l, LMTP_MAIL, out);
     }
 }

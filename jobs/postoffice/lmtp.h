@@ -65,6 +65,7 @@ struct lmtp {
     struct reply reply;                /* being read */
     struct buf line;                   /* the same, as far as its end has not come */
     struct lmtp_mail *mail;            /* in hand; borrowed; NULL: none */
+    bool utf8;                         /* an address of it has letters beyond ASCII */
     size_t next;                       /* whose reply comes next */
     size_t accepted;
     bool greeted;            /* READY was reached: the server is one of ours */

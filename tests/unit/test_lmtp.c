@@ -402,6 +402,15 @@ static void test_refused_here(void **state)
     run_feed(&r, SPAN("220 x\r\n250-srv\r\n250 smtputf8\r\n"));
     assert_string_equal(buf_str(&r.said), LHLO "MAIL FROM:<j\xC3\xB6rg@example.net> SMTPUTF8\r\n");
     run_close(&r);
+
+    /* a recipient's letters need it as well (RFC 6531 3.4) */
+    run_open(&r);
+    assert_int_equal(address_parse(SPAN("j\xC3\xB6rg@MYHOST"), ADDRESS_BARE_OK | ADDRESS_UTF8_OK,
+                                   &r.to[1].to, NULL),
+                     ADDRESS_GOOD);
+    run_feed(&r, SPAN("220 x\r\n250-srv\r\n250 smtputf8\r\n"));
+    assert_non_null(strstr(buf_str(&r.said), " SMTPUTF8\r\n"));
+    run_close(&r);
 }
 
 /* SIZE with a number that wraps, or none, is no limit. */
