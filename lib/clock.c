@@ -23,19 +23,3 @@ int64_t clock_steady_ms(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
-
-int64_t clock_resumed(int64_t noted, int64_t then, int64_t wall, int64_t most)
-{
-    int64_t away = wall - then;
-
-    return noted + (away < 0 ? 0 : away > most ? most : away);
-}
-
-uint64_t clock_backoff(unsigned tries, uint64_t base, uint64_t ceiling)
-{
-    uint64_t delay = base;
-
-    for (unsigned i = 0; i < tries && delay < ceiling; i++)
-        delay *= 2; /* both are bounded by the configuration */
-    return delay < ceiling ? delay : ceiling;
-}

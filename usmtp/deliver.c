@@ -12,6 +12,7 @@
 
 #include "lib/clock.h"
 #include "lib/dsname.h"
+#include "lib/service.h"
 #include "usmtp/fate.h"
 #include "usmtp/hosts.h"
 #include "usmtp/outcome.h"
@@ -48,7 +49,7 @@ static bool outwaits(const struct deliver *d, int64_t due, uint32_t tries,
                      const struct site_schedule *s)
 {
     return due - deliver_now(d) >
-           (int64_t)clock_backoff(tries > 0 ? tries - 1 : 0, s->interval, s->ceiling);
+           (int64_t)service_backoff(tries > 0 ? tries - 1 : 0, s->interval, s->ceiling);
 }
 
 static void hasten(struct deliver *d, struct destination *t)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/clock.h"
+#include "lib/service.h"
 
 void queue_init(struct queue *q, uint64_t seed)
 {
@@ -245,7 +245,7 @@ int64_t queue_next_due(const struct queue *q)
 
 int64_t retry_delay(uint32_t tries, uint64_t base, uint64_t ceiling, uint32_t random)
 {
-    uint64_t delay = clock_backoff(tries, base, ceiling), spread = delay / 4;
+    uint64_t delay = service_backoff(tries, base, ceiling), spread = delay / 4;
 
     return (int64_t)(delay - spread + (spread ? random % (spread + 1) : 0));
 }

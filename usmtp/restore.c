@@ -6,6 +6,7 @@
 
 #include "lib/clock.h"
 #include "lib/dsname.h"
+#include "lib/service.h"
 
 void restore_note_kept(struct deliver *d, uint32_t i, const char *to, const char *status,
                        const char *text)
@@ -79,8 +80,8 @@ void restore_save(struct deliver *d, bool time)
 
 static void load_time(struct deliver *d, const struct checkpoint_line *l, uint64_t offset)
 {
-    d->service_base = clock_resumed(l->first, l->wall, clock_wall(),
-                                    (int64_t)site_longest_ceiling(d->program->site));
+    d->service_base = service_resumed(l->first, l->wall, clock_wall(),
+                                      (int64_t)site_longest_ceiling(d->program->site));
     d->time_line = offset;
 }
 

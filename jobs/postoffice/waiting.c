@@ -12,6 +12,7 @@
 
 #include "lib/clock.h"
 #include "lib/durable.h"
+#include "lib/service.h"
 
 enum {
     SAVE_SECONDS = 30, /* a checkpoint at most so often */
@@ -90,7 +91,7 @@ void waiting_remove(struct waiting *w, struct waiting_entry *e)
 
 void waiting_later(struct waiting *w, struct waiting_entry *e, int64_t base, int64_t ceiling)
 {
-    e->due = waiting_now(w) + (int64_t)clock_backoff(e->tries, (uint64_t)base, (uint64_t)ceiling);
+    e->due = waiting_now(w) + (int64_t)service_backoff(e->tries, (uint64_t)base, (uint64_t)ceiling);
     if (e->tries < TRIES_MAX)
         e->tries++;
     w->dirty = true;
@@ -259,7 +260,7 @@ size_t waiting_open(struct waiting *w, int work, int64_t wall, int64_t gap_max)
             damaged = number;
     }
     buf_free(&text);
-    w->service = clock_resumed(c.service, c.wall, wall, gap_max);
+    w->service = service_resumed(c.service, c.wall, wall, gap_max);
     w->saved = w->service;
     w->dirty = w->count > 0; /* the two clocks are to be noted side by side in each run */
     mend_times(w, gap_max);

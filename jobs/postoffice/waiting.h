@@ -4,7 +4,7 @@
  *   TIME service wall               the service clock
  *   KEPT first due tries name       a spool file that waits, times in service seconds
  *
- * Service seconds: see lib/clock.h; a pause between two runs counts RETRYCEIL at most.
+ * Service seconds: see lib/service.h; a pause between two runs counts RETRYCEIL at most.
  *
  * The checkpoint is a hint: losing it loses no mail, only its age and the delay. */
 #ifndef POSTOFFICE_WAITING_H

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "lib/clock.h"
+#include "lib/service.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -29,8 +29,9 @@ static void test_resumed(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++)
-        assert_int_equal(clock_resumed(cases[i].noted, cases[i].then, cases[i].wall, cases[i].most),
-                         cases[i].now);
+        assert_int_equal(
+            service_resumed(cases[i].noted, cases[i].then, cases[i].wall, cases[i].most),
+            cases[i].now);
 }
 
 static void test_backoff(void **state)
@@ -48,7 +49,7 @@ static void test_backoff(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++)
-        assert_int_equal(clock_backoff(cases[i].tries, cases[i].base, cases[i].ceiling),
+        assert_int_equal(service_backoff(cases[i].tries, cases[i].base, cases[i].ceiling),
                          cases[i].delay);
 }
 
