@@ -454,11 +454,16 @@ bool address_write(struct buf *to, const struct address *a)
     return buf_addc(to, '<') && buf_adds(to, a->text) && buf_addc(to, '>');
 }
 
+struct span address_local_text(const struct address *a, char plain[ADDRESS_LOCAL_MAX])
+{
+    return (struct span){plain, unquote(address_local(a), plain)};
+}
+
 bool address_local_plain(const struct address *a, struct buf *to)
 {
     char plain[ADDRESS_LOCAL_MAX];
 
-    return buf_add(to, plain, unquote(address_local(a), plain));
+    return buf_addspan(to, address_local_text(a, plain));
 }
 
 bool address_literal(const struct address *a, unsigned char octets[16])

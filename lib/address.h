@@ -77,6 +77,8 @@ bool address_eq(const struct address *a, const struct address *b);
 bool address_write(struct buf *to, const struct address *a);
 /* The local part without quotes and quoted pairs: what a user table is asked for. */
 bool address_local_plain(const struct address *a, struct buf *to);
+/* The same without asking for memory, so that a shortage makes nobody unknown. */
+struct span address_local_text(const struct address *a, char plain[ADDRESS_LOCAL_MAX]);
 /* The binary address of a literal, network order: 4 or 16 octets by kind. False for a name. */
 bool address_literal(const struct address *a, unsigned char octets[16]);
 /* A domain name alone (configuration, HELO): letters, digits, hyphens, labels of 1-63. */

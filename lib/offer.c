@@ -252,13 +252,13 @@ static unsigned file_number(const char *name)
     return (unsigned)number;
 }
 
-static void look_at(struct adoption *a, const char *name)
+static int look_at(struct adoption *a, const char *name)
 {
     unsigned number = file_number(name);
     struct stat st;
 
     if (fstatat(a->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return; /* its owner took it away */
+        return errno == ENOENT ? 0 : -1; /* its owner took it away */
     if (number == 0)
         a->strange = "a file in it has a name that sndmsg does not give";
     else if (!S_ISREG(st.st_mode))
@@ -269,6 +269,7 @@ static void look_at(struct adoption *a, const char *name)
         a->present[number] = true;
         a->files++;
     }
+    return 0;
 }
 
 static int look_through(struct adoption *a)
@@ -276,19 +277,24 @@ static int look_through(struct adoption *a)
     DIR *list = list_of(a->dir);
     const struct dirent *entry;
     unsigned seen = 0;
+    int result = 0;
 
     if (list == NULL)
         return -1;
-    while ((entry = readdir(list)) != NULL) {
+    for (errno = 0; result == 0 && (entry = readdir(list)) != NULL; errno = 0) {
         if (is_dots(entry->d_name))
             continue;
         if (++seen > ENTRIES_MAX) {
             a->strange = "it has more files than an offer can have";
             break;
         }
-        look_at(a, entry->d_name);
+        result = look_at(a, entry->d_name);
     }
-    return closedir(list);
+    /* What could not be read is not what its owner added. */
+    int saved = errno;
+    closedir(list);
+    errno = saved;
+    return errno != 0 ? -1 : 0;
 }
 
 static int next_name(struct adoption *a, char out[DSNAME_MAX + 1])

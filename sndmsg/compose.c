@@ -97,6 +97,7 @@ static void add_subject(struct buf *head, struct span subject)
     char *encoded = g_mime_utils_header_encode_text(NULL, buf_str(&text), "utf-8");
     buf_adds(head, name);
     header_fold(head, span_of(encoded), sizeof(name) - 1);
+    head->failed |= text.failed;
     g_free(encoded);
     buf_free(&text);
 }

@@ -456,7 +456,8 @@ static enum terminal_event next_line(struct session *s, struct buf *line, bool *
         return terminal_read(s->terminal, dialogue_prompt(&s->dialogue),
                              completion_in(&s->dialogue), line, pasted);
     buf_clear(line);
-    buf_adds(line, answer);
+    if (!buf_adds(line, answer))
+        return TERMINAL_HANGUP;
     *pasted = false;
     buf_adds(&shown, dialogue_prompt(&s->dialogue)); /* typed as if the user had */
     utf8_safe(BUF_SPAN(line), &shown);
@@ -478,6 +479,8 @@ static int converse(struct session *s)
         case TERMINAL_LINE:
             if (take_line(s, BUF_SPAN(&line), pasted))
                 status = send_mail(s);
+            else if (s->dialogue.failed)
+                status = hung_up(s, BUF_SPAN(&line));
             break;
         case TERMINAL_TOO_LONG:
             too_long(s);

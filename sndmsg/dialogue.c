@@ -83,6 +83,14 @@ static enum dialogue_action refuse(struct dialogue *d, struct span line, size_t 
     return DIALOGUE_ASK;
 }
 
+/* A line that memory is too short for is never taken in part, nor left out of what follows. */
+static enum dialogue_action fail(struct dialogue *d)
+{
+    buf_adds(&d->out, "(memory is short)\n");
+    d->failed = true;
+    return DIALOGUE_ASK;
+}
+
 static const struct {
     const char *word;
     enum recipient_field field;
@@ -116,6 +124,10 @@ static bool take_addresses(struct dialogue *d, struct span line, enum recipient_
         d->field = take_field(&addresses, own);
     enum recipients_result r =
         recipients_take(&d->recipients, d->field, addresses, d->resolver, &fault);
+    if (fault.memory) {
+        fail(d);
+        return false;
+    }
     if (r != RECIPIENTS_GOOD && r != RECIPIENTS_MORE) {
         size_t skipped = (size_t)(addresses.p - line.p);
         size_t at = skipped + (fault.column > 0 ? fault.column - 1 : 0);
@@ -159,6 +171,8 @@ static enum dialogue_action take_subject(struct dialogue *d, struct span line)
         return refuse(d, line, DIALOGUE_SUBJECT_MAX, "a subject has at most 1,000 octets");
     for (size_t i = 0; i < subject.n; i++)
         buf_addc(&d->subject, subject.p[i] == '\t' ? ' ' : subject.p[i]);
+    if (d->subject.failed)
+        return fail(d);
     buf_adds(&d->out, EXPLANATION);
     d->phase = DIALOGUE_TEXT;
     return DIALOGUE_ASK;
@@ -168,7 +182,8 @@ static enum dialogue_action add_text(struct dialogue *d, struct span line)
 {
     struct cleartext_loss loss;
 
-    cleartext_clean(line, &d->operand, &loss);
+    if (!cleartext_clean(line, &d->operand, &loss))
+        return fail(d);
     if (loss.dropped > 0)
         buf_printf(&d->out, "(%zu control character%s dropped)\n", loss.dropped,
                    loss.dropped == 1 ? "" : "s");
@@ -213,8 +228,7 @@ static enum dialogue_action take_text(struct dialogue *d, struct span line)
         struct span name = span_trim(span_from(line, prefix.n));
         if (name.n == 0)
             return refuse(d, line, line.n, files[i].missing);
-        buf_addspan(&d->operand, name);
-        return files[i].action;
+        return buf_addspan(&d->operand, name) ? files[i].action : fail(d);
     }
     return add_text(d, line);
 }
@@ -247,6 +261,8 @@ enum dialogue_action dialogue_line(struct dialogue *d, struct span line, bool pa
         line.n--;
     cleartext_unmark(line, &d->line);
     buf_str(&d->line); /* an empty line has an address as well, for the places in it */
+    if (d->line.failed)
+        return fail(d);
     if (pasted && d->phase == DIALOGUE_TEXT)
         return add_text(d, BUF_SPAN(&d->line));
     return phases[d->phase].take(d, BUF_SPAN(&d->line));

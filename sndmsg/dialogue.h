@@ -51,6 +51,7 @@ struct dialogue {
     enum recipient_field field; /* whose list goes on */
     bool more;                  /* it does */
     bool refused;               /* the last line was */
+    bool failed;                /* memory was short for a line: the session must end */
 };
 
 void dialogue_begin(struct dialogue *d, const struct resolver *resolver);

@@ -104,12 +104,10 @@ static enum recipients_result resolve(struct recipients *to, const struct list_s
                                       struct span item, const struct address *a)
 {
     size_t before = to->count;
-    struct buf local = {0};
-    bool known = address_local_plain(a, &local) && s->resolver != NULL &&
-                 s->resolver->find(s->resolver->arg, BUF_SPAN(&local), s->field, to);
+    char local[ADDRESS_LOCAL_MAX];
 
-    buf_free(&local);
-    if (known)
+    if (s->resolver != NULL &&
+        s->resolver->find(s->resolver->arg, address_local_text(a, local), s->field, to))
         return RECIPIENTS_GOOD;
     recipients_cut(to, before);
     diag_set(s->d, 0, (size_t)(item.p - s->start) + 1,
@@ -136,7 +134,10 @@ static enum recipients_result add_address(struct recipients *to, const struct li
     buf_free(&plain);
     if (!good)
         return bad(s, item.p, "the name is longer than 256 octets");
-    return added ? RECIPIENTS_GOOD : bad(s, item.p, "memory is short");
+    if (added)
+        return RECIPIENTS_GOOD;
+    diag_memory(s->d);
+    return RECIPIENTS_BAD;
 }
 
 /* One item, without blanks round it, not empty. */

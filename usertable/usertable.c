@@ -662,20 +662,12 @@ bool usertable_find_login(const struct usertable *t, struct span login, struct u
 bool usertable_may_send(const struct usertable *t, struct span login, const struct address *from,
                         struct span host)
 {
-    struct buf plain = {0};
-    struct span local = address_local(from);
+    char plain[ADDRESS_LOCAL_MAX];
     struct user u;
-    bool may;
 
     if (host.n == 0 || !span_eq_nocase(address_domain(from), host))
         return false;
-    if (local.n > 0 && local.p[0] == '"') {
-        address_local_plain(from, &plain);
-        local = BUF_SPAN(&plain);
-    }
-    may = usertable_find(t, local, &u) && is_login_of(&u, login);
-    buf_free(&plain);
-    return may;
+    return usertable_find(t, address_local_text(from, plain), &u) && is_login_of(&u, login);
 }
 
 static bool begins(struct span key, struct span prefix)

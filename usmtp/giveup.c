@@ -133,13 +133,12 @@ static void fill_report(const struct giveup *g, const struct giveup_item *i,
                         const struct mailfile *m, const char *id, struct report *r)
 {
     const struct site *site = g->program->site;
-    struct buf local = {0};
+    char local[ADDRESS_LOCAL_MAX];
     struct user user;
 
-    address_local_plain(&m->from, &local);
     bool known = site_owns(site, address_domain(&m->from)) &&
-                 notice_find(g->program->users, (struct span){NULL, 0}, BUF_SPAN(&local), &user);
-    buf_free(&local);
+                 notice_find(g->program->users, (struct span){NULL, 0},
+                             address_local_text(&m->from, local), &user);
     *r = (struct report){
         .notice = {.site = site, .id = id, .program = "USMTP", .wall = clock_wall()},
         .data_set = i->name,

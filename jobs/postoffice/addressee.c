@@ -35,11 +35,9 @@ bool addressee_address(const struct site *site, const char *local, struct addres
 
 static bool find_name(const struct program *p, const struct address *a, struct user *user)
 {
-    struct buf local = {0};
-    bool found = address_local_plain(a, &local) && usertable_find(p->users, BUF_SPAN(&local), user);
+    char local[ADDRESS_LOCAL_MAX];
 
-    buf_free(&local);
-    return found;
+    return usertable_find(p->users, address_local_text(a, local), user);
 }
 
 static bool find_user(const struct program *p, const struct address *a, struct user *user)

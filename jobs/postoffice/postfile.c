@@ -52,9 +52,13 @@ static bool has_line(struct span s)
     return span_find(s, '\n') < s.n;
 }
 
+/* Without a reason, and ENOMEM, where memory is at fault and not the line. */
 static bool bad_line(char reason[320], size_t number, const struct diag *d)
 {
-    snprintf(reason, 320, "line %zu: %s", number, d->text);
+    if (d->memory)
+        errno = ENOMEM;
+    else
+        snprintf(reason, 320, "line %zu: %s", number, d->text);
     return false;
 }
 

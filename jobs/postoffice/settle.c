@@ -226,16 +226,15 @@ static bool address_notice(const struct work *w, struct notice *n, enum unit_par
 {
     const struct address *from = &w->f->file->envelope.from;
     const struct site *site = n->site;
-    struct buf local = {0};
+    char local[ADDRESS_LOCAL_MAX];
     struct user user;
 
     *part = UNIT_MAIL;
     n->to = *from;
     if (!site_owns(site, address_domain(from)))
         return true;
-    bool known = address_local_plain(from, &local) &&
-                 notice_find(w->s->program->users, (struct span){NULL, 0}, BUF_SPAN(&local), &user);
-    buf_free(&local);
+    bool known = notice_find(w->s->program->users, (struct span){NULL, 0},
+                             address_local_text(from, local), &user);
     *part = UNIT_POST;
     return notice_user(site, known ? &user : NULL, &n->to);
 }

@@ -41,7 +41,7 @@ done
 #
 # COUNT is a number; 1+ (sent: at most once more, and only if the strike came between the peer's 250
 # and the end of our delete); or ack=REGEX, ack+=REGEX: the same two if the command's output, as far
-# as it came, matches, else also 0, but then for all lines with this REGEX.
+# as it came, matches (grep -zP), else also 0, but then for all lines with this REGEX.
 declare -a ROWS=()
 declare -A ABOUT NEEDS KEYWORDS STATEMENTS PREPARE UNSYNCED COMMAND RECOVER EXPECT VARIES UNREAD
 ROW=
@@ -359,7 +359,7 @@ lawful()
     ack*=*)
         ack=${count#*=} least=0 most=1
         [[ $count != ack+* ]] || most=$((1 + ${STRUCK[${key#far }]:-0}))
-        grep -qE -- "$ack" "$WORK/out" 2>/dev/null && least=1
+        grep -qazP -- "$ack" "$WORK/out" 2>/dev/null && least=1
         [[ -z $UNTOUCHED ]] || least=1
         if [[ ${ACKS[$ack]:-$((n > 0))} != $((n > 0)) ]]; then
             WHY="$key is there $n times, but not all of its file are there alike"

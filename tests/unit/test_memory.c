@@ -341,11 +341,18 @@ static void on_drop(void *arg, const char *why)
     ((struct store *)arg)->open = false;
 }
 
+static enum receiver_verdict on_verify(void *arg, struct span who, struct buf *to)
+{
+    (void)arg;
+    return buf_add(to, who.p, who.n) ? RECEIVER_GOOD : RECEIVER_TROUBLE;
+}
+
 static bool try_receiver(void)
 {
-    static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,
-                                                  on_begin,   on_text,      on_took, on_drop};
-    static const struct receiver_site site = {.host = "mail.example.org", .maxsize = 100000};
+    static const struct receiver_events events = {
+        on_greeted, on_recipient, on_room, on_more, on_begin, on_text, on_took, on_drop, on_verify};
+    static const struct receiver_site site = {
+        .host = "mail.example.org", .maxsize = 100000, .vrfy = true};
     struct span in = SPAN("EHLO h.example\r\nHELP\r\nVRFY x\r\nMAIL FROM:<a@b.example>\r\n"
                           "RCPT TO:<c@d>\r\nRCPT TO:<e@d>\r\nRCPT TO:<c@d>\r\nDATA\r\n");
     struct span text = SPAN("Subject: x\r\n\r\n..dot\r\n.\r\n");
