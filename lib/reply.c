@@ -4,6 +4,8 @@
  * octet gets into the text. Text beyond the bounds is dropped in silence: only the code decides. */
 #include "lib/reply.h"
 
+#include <stdio.h>
+
 #include "lib/charset.h"
 
 enum { CODE_MIN = 200, CODE_MAX = 599, CODE_LEN = 3, LINE_MOST = REPLY_LINE_MAX - 2 };
@@ -178,14 +180,11 @@ bool reply_write(struct buf *out, unsigned code, const char *enhanced, struct sp
 
 const char *reply_enhanced(const struct reply *r, char out[12])
 {
-    struct buf text = {0};
-
+    out[0] = '\0';
     if (r->class != 0)
-        buf_printf(&text, "%u.%u.%u", r->class, r->subject, r->detail);
+        snprintf(out, 12, "%u.%u.%u", r->class % 10U, r->subject % 1000U, r->detail % 1000U);
     else if (class_of(r->code) != 0)
-        buf_printf(&text, "%u.0.0", class_of(r->code));
-    span_copy(BUF_SPAN(&text), out, 12);
-    buf_free(&text);
+        snprintf(out, 12, "%u.0.0", class_of(r->code));
     return out;
 }
 

@@ -37,13 +37,14 @@ done
 #   recover TEXT        what is run afterwards, untouched; its exit status must be 0
 #   expect TEXT...      what the inventory then shows, all of it: COUNT PLACE WHO BODIES
 #   varies TEXT         one of these lines whose text need not be that of an untouched run
+#   forgets TEXT        one line that may stand for all, when the memory of tries was lost (a hint)
 #   unread FILE TEXT... lines that fall away where FILE could not be read: then it lies in HOLD
 #
 # COUNT is a number; 1+ (sent: at most once more, and only if the strike came between the peer's 250
 # and the end of our delete); or ack=REGEX, ack+=REGEX: the same two if the command's output, as far
 # as it came, matches (grep -zP), else also 0, but then for all lines with this REGEX.
 declare -a ROWS=()
-declare -A ABOUT NEEDS KEYWORDS STATEMENTS PREPARE UNSYNCED COMMAND RECOVER EXPECT VARIES UNREAD
+declare -A ABOUT NEEDS KEYWORDS STATEMENTS PREPARE UNSYNCED COMMAND RECOVER EXPECT VARIES UNREAD FORGETS
 ROW=
 
 row()
@@ -72,6 +73,7 @@ command_is() { COMMAND[$ROW]=$1; }
 recover() { add_to RECOVER "$@"; }
 expect() { add_to EXPECT "$@"; }
 varies() { add_to VARIES "$@"; }
+forgets() { FORGETS[$ROW]=$1; }
 unread() { add_to UNREAD "$(printf '%s|' "$@")"; }
 
 # argv TEXT: the command as words in ARGV; what begins with a program of ours gets its options.
@@ -315,6 +317,7 @@ recovers()
 
 declare -A HAVE DIGESTS GOLDEN STRUCK=() ACKS WANT
 UNTOUCHED='' # set while nothing is struck
+MAY_FORGET='' # set by a driver whose fault may cost a hint
 MAY_HOLD='' # set by a driver whose fault keeps files from being read
 
 # count_inventory FILE: HAVE[PLACE WHO BODIES] and DIGESTS of it.
@@ -384,6 +387,9 @@ count_expected()
         read -r count key <<<"$line"
         WANT[$key]=$count
     done
+    if [[ -n $MAY_FORGET && -n ${FORGETS[$ROW]:-} && -n ${HAVE[${FORGETS[$ROW]#* }]:-} ]]; then
+        WANT=([${FORGETS[$ROW]#* }]=${FORGETS[$ROW]%% *})
+    fi
     [[ -n $MAY_HOLD ]] || return 0
     while IFS='|' read -r -a part && ((${#part[@]} > 0)); do
         for key in "${!HAVE[@]}"; do
