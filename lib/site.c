@@ -43,7 +43,7 @@ enum form {
     FORM_CODEPAGE,
     FORM_CHOICE,
     FORM_RATE, /* messages in a time: 30/M */
-    FORM_FLAG  /* no value; a bool where there is a place for it */
+    FORM_FLAG  /* no value: a bool */
 };
 
 struct rule {
@@ -65,7 +65,6 @@ static const char *const tls_levels[] = {"NONE", "MAY", "MUST", "VERIFY", "DANE"
 #define SERVICE(member) offsetof(struct site_service, member)
 #define ROUTE(member) offsetof(struct site_route, member)
 #define DAYS 86400ULL
-#define NOWHERE SIZE_MAX
 
 static const struct rule rules[] = {
     {"SYSTEM", "HOST", FORM_HOST, SITE(host), 0, 0, NULL, NULL},
@@ -113,7 +112,7 @@ static const struct rule rules[] = {
     {"SERVICE", "MODULE", FORM_NAME, SERVICE(module), 0, 0, NULL, NULL},
     {"SERVICE", "PORT", FORM_NUMBER, SERVICE(port), 1, 65535, "25", NULL},
     {"SERVICE", "ADDRESS", FORM_NAME, SERVICE(address), 0, 0, NULL, NULL},
-    {"SERVICE", "TCP", FORM_FLAG, NOWHERE, 0, 0, NULL, NULL},
+    {"SERVICE", "TCP", FORM_FLAG, SERVICE(tcp), 0, 0, NULL, NULL},
     {"ROUTE", "DOMAIN", FORM_DOMAIN, ROUTE(domain), 0, 0, "*", NULL},
     {"ROUTE", "FROM", FORM_SENDER, ROUTE(from), 0, 0, NULL, NULL},
     {"ROUTE", "HOST", FORM_HOPS, ROUTE(host), 0, 0, NULL, NULL},
@@ -334,12 +333,11 @@ static bool set_rate(const char *value, struct site_rate *rate)
 /* Stores one value where its rule says; false when it is not of the rule's form. */
 static bool set_value(const struct rule *rule, void *base, const char *value)
 {
-    char *at = rule->offset == NOWHERE ? NULL : (char *)base + rule->offset;
+    char *at = (char *)base + rule->offset;
 
     switch (rule->form) {
     case FORM_FLAG:
-        if (at != NULL)
-            *(bool *)(void *)at = true;
+        *(bool *)(void *)at = true;
         return true;
     case FORM_RATE:
         return set_rate(value, (struct site_rate *)(void *)at);

@@ -16,6 +16,7 @@ enum tls_level { TLS_NONE, TLS_MAY, TLS_MUST, TLS_VERIFY, TLS_DANE };
 struct site_service {
     char *name, *module, *address;
     uint64_t port;
+    bool tcp; /* the only one there is */
 };
 
 struct site_rate {

@@ -19,6 +19,7 @@ zone()
 {
     mkdir -p "$BATS_TEST_TMPDIR/zones"
     {
+        # shellcheck disable=SC2016 # words of the zone file
         printf '$ORIGIN %s.\n$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n' "$1"
         cat
     } >"$BATS_TEST_TMPDIR/zones/$1"
@@ -57,6 +58,7 @@ start_dns()
     DNS_PORT=$(free_port)
     mkdir -p "$dir"
     # What is in none of the zones is nowhere: nothing asks the Internet.
+    # shellcheck disable=SC2016 # words of the zone file
     printf '$ORIGIN .\n$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n' \
         >"$BATS_TEST_TMPDIR/zones/root"
     {

@@ -337,7 +337,7 @@ static enum resolve_kind explain(const struct resolve_query *q, bool cut)
 
 static void fill(struct resolve_query *q, struct resolve_result *r)
 {
-    qsort(q->candidate, q->candidates, sizeof(q->candidate[0]), by_rank);
+    qsort(q->candidate, q->candidates, sizeof(struct candidate *), by_rank);
     bool cut = cut_self(q);
     r->host = calloc(q->candidates + 1, sizeof(*r->host));
     r->address = calloc(RESOLVE_ADDRESSES, sizeof(*r->address));
