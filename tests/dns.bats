@@ -554,3 +554,56 @@ H
   run usmtp route u@remotehost
   assert_line 'to           u@far.example.net'
 }
+
+# Name servers and a mail host at their true ports, in a network of their own; runs usmtp there.
+alone() {
+  cat >"$BATS_TEST_TMPDIR/alone" <<'A'
+ip link set lo up
+for a in $ADDRESSES; do ip addr add "$a/32" dev lo; done
+[ -z "$RESOLV" ] || mount --bind "$RESOLV" /etc/resolv.conf
+/usr/sbin/nsd -d -c "$DIR/nsd.conf" &
+nsd=$!
+TOOL_ADDRESS=10.53.0.25 "$SINK" -p 25 >"$DIR/sink.log" 2>&1 &
+sink=$!
+until dig +time=1 +tries=1 @10.53.0.1 far.example mx | grep -q 'ANSWER: [1-9]' && grep -qi '1900350A:0019' /proc/net/tcp; do sleep 0.1; done
+"$@"
+status=$?
+kill $nsd $sink
+wait
+exit $status
+A
+  {
+    printf 'server:\n  port: 53\n  ip-address: 0.0.0.0\n  username: ""\n  chroot: ""\n  zonesdir: "%s"\n' "$BATS_TEST_TMPDIR/zones"
+    printf '  pidfile: ""\n  xfrdfile: ""\n  zonelistfile: "%s/list"\n  database: ""\n  xfrdir: "%s"\n' "$DIR" "$DIR"
+    printf 'remote-control:\n  control-enable: no\n'
+    for file in "$BATS_TEST_TMPDIR/zones"/*; do
+      printf 'zone:\n  name: "%s"\n  zonefile: "%s"\n' "$(zone_of "$file")" "$file"
+    done
+  } >"$DIR/nsd.conf"
+  SINK=$(tool smtpsink) unshare -mn bash "$BATS_TEST_TMPDIR/alone" "$@"
+}
+
+@test "ports 25 and 53: the servers of resolv.conf, and full recursion from the roots" {
+  [ "$(id -u)" -eq 0 ] && unshare -mn true 2>/dev/null || skip 'needs namespaces of its own'
+  export DIR=$BATS_TEST_TMPDIR ADDRESSES RESOLV
+  zones
+  zone far.example <<'Z'
+@ MX 10 mx
+mx A 10.53.0.25
+Z
+  # shellcheck disable=SC2016 # words of the zone file
+  printf '$ORIGIN .\n$TTL 300\n@ SOA ns.root. x. 1 3600 600 86400 60\n@ NS a.root-servers.net.\na.root-servers.net. A 198.41.0.4\nfar.example. NS ns.far.example.\nns.far.example. A 10.53.0.1\n' >"$DIR/zones/root"
+  ADDRESSES="10.53.0.1 10.53.0.25 $(awk '$3 == "A" { print $4 }' /usr/share/dns/root.hints)"
+  echo 'nameserver 10.53.0.1' >"$DIR/resolv.conf"
+  site
+  sed -i '/^ROUTE/d' "$MEMBER"
+  queue a@far.example
+  RESOLV=$DIR/resolv.conf run alone "$BUILD/usmtp" -C "$MEMBER" --log stderr --once
+  assert_success
+  says 'to=<a@far.example>, relay=mx.far.example\[10.53.0.25\]:25, .*status=sent'
+  echo 'DNS     SERVER(ROOT)' >>"$MEMBER"
+  queue b@far.example
+  RESOLV='' run alone "$BUILD/usmtp" -C "$MEMBER" --log stderr --once
+  assert_success
+  says 'to=<b@far.example>, relay=mx.far.example\[10.53.0.25\]:25, .*status=sent'
+}
