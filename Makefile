@@ -45,7 +45,7 @@ LIB_SRC    := $(wildcard lib/*.c)
 TABLE_SRC  := $(filter-out usertable/main.c,$(wildcard usertable/*.c))
 $(foreach p,$(PROGRAMS),$(eval SRC_$(p) := $(wildcard $(DIR_$(p))/*.c)))
 SRC_usertable := usertable/main.c
-LIBS          := -levent_core -lunistring -lcrypto -lseccomp -lcap
+LIBS          := -levent_core -lunistring -Wl,--as-needed -lssl -Wl,--no-as-needed -lcrypto -lseccomp -lcap
 
 UNIT  := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(patsubst tests/tools/%.c,%,$(wildcard tests/tools/*.c)) killat inventory

@@ -5,11 +5,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
     READ_OCTETS = 65536,
-    KEEP_OCTETS = 4096 /* an idle connection holds no larger buffer */
+    RECORD_OCTETS = 16384, /* the most text in a record of TLS */
+    ANSWERS_MAX = 1 << 20, /* octets that TLS itself may owe a peer who reads nothing */
+    KEEP_OCTETS = 4096     /* an idle connection holds no larger buffer */
 };
 
 /* Not cleared by -ftrivial-auto-var-init: that would cost more than reading a line does. */
@@ -27,7 +30,13 @@ struct wire {
     struct loop_event *readable, *writable, *deadline;
     struct buf out;
     size_t sent; /* octets of out already taken by the kernel */
+    struct tls *tls;
+    bool secure; /* its handshake is done */
+    void (*secured)(void *arg);
 };
+
+/* 0, or the errno that ended it. */
+static int flush(struct wire *w);
 
 /* Frees now, or, from within a callback, when it returns. */
 void wire_free(struct wire *w)
@@ -38,9 +47,14 @@ void wire_free(struct wire *w)
         w->freed = true;
         return;
     }
+    if (w->secure) {
+        tls_close(w->tls, &w->out);
+        (void)flush(w); /* a courtesy */
+    }
     loop_forget(w->readable);
     loop_forget(w->writable);
     loop_forget(w->deadline);
+    tls_free(w->tls);
     if (w->fd >= 0)
         close(w->fd); /* a socket */
     buf_free(&w->out);
@@ -71,6 +85,34 @@ static void on_deadline(void *arg)
     leave(w);
 }
 
+/* Hands on what TLS makes of the octets; what it answers goes out with what is said then. */
+static void receive_tls(struct wire *w, struct span octets)
+{
+    char text[RECORD_OCTETS];
+    enum tls_event event;
+    size_t n;
+
+    tls_feed(w->tls, octets);
+    do {
+        event = tls_next(w->tls, text, sizeof(text), &n, &w->out);
+        if (event == TLS_SECURED) {
+            w->secure = true;
+            w->secured(w->arg);
+        } else if (event == TLS_TEXT) {
+            w->events->received(w->arg, (struct span){text, n});
+        }
+    } while (!w->freed && (event == TLS_SECURED || event == TLS_TEXT));
+    if (w->freed)
+        return;
+    int error = flush(w);
+    if (event == TLS_FAILED || wire_unsent(w) > ANSWERS_MAX)
+        end(w, EPROTO);
+    else if (event == TLS_CLOSED)
+        end(w, 0);
+    else if (error != 0)
+        end(w, error);
+}
+
 static void on_readable(void *arg)
 {
     struct wire *w = arg;
@@ -80,14 +122,15 @@ static void on_readable(void *arg)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     w->busy = true;
-    if (n > 0)
-        w->events->received(w->arg, (struct span){octets, (size_t)n});
-    else
+    if (n <= 0)
         end(w, n < 0 ? errno : 0);
+    else if (w->tls != NULL)
+        receive_tls(w, (struct span){octets, (size_t)n});
+    else
+        w->events->received(w->arg, (struct span){octets, (size_t)n});
     leave(w);
 }
 
-/* 0, or the errno that ended it. */
 static int flush(struct wire *w)
 {
     while (w->sent < w->out.len) {
@@ -135,7 +178,7 @@ static void on_writable(void *arg)
     }
     if (error != 0)
         end(w, error);
-    else if (w->out.len == 0)
+    else if (w->out.len == 0 && (w->tls == NULL || w->secure))
         w->events->ready(w->arg);
     leave(w);
 }
@@ -188,16 +231,63 @@ struct wire *wire_connect(struct loop *l, const struct sockaddr *to, socklen_t l
     return w;
 }
 
-bool wire_send(struct wire *w, struct span octets)
+/* An error shows at the next event; the caller has one place for it. */
+static void send_soon(struct wire *w)
 {
-    /* An error shows at the next event; the caller has one place for it. */
-    if (!buf_addspan(&w->out, octets))
-        return false;
     if (!w->connecting && !w->writing && flush(w) != 0) {
         w->writing = true;
         loop_enable(w->writable, true);
     }
+}
+
+bool wire_send(struct wire *w, struct span octets)
+{
+    if (w->tls != NULL ? !tls_send(w->tls, octets, &w->out) : !buf_addspan(&w->out, octets))
+        return false;
+    send_soon(w);
     return true;
+}
+
+bool wire_secure(struct wire *w, struct tls *t, void (*secured)(void *arg))
+{
+    size_t n;
+
+    w->tls = t;
+    w->secured = secured;
+    /* A sender speaks first; neither has anything to read yet. */
+    if (tls_next(t, NULL, 0, &n, &w->out) != TLS_WAIT)
+        return false;
+    send_soon(w);
+    return true;
+}
+
+const struct tls *wire_tls(const struct wire *w)
+{
+    return w->secure ? w->tls : NULL;
+}
+
+const char *wire_error(const struct wire *w, int error)
+{
+    if (error == EPROTO && w->tls != NULL)
+        return tls_why(w->tls)[0] != '\0' ? tls_why(w->tls) : "the peer does not read";
+    return error == 0 ? "closed by the peer" : strerror(error);
+}
+
+bool wire_more(const struct wire *w)
+{
+    char octet;
+
+    return (w->tls != NULL && tls_pending(w->tls)) ||
+           recv(w->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void wire_finish(struct wire *w)
+{
+    if (w->secure) {
+        tls_close(w->tls, &w->out);
+        send_soon(w);
+    }
+    shutdown(w->fd, SHUT_WR);
 }
 
 size_t wire_unsent(const struct wire *w)
