@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -172,6 +174,34 @@ static bool allow_folder(int ruleset, const char *file, uint64_t handled)
     return allow(ruleset, slash == NULL ? "." : n == 0 ? "/" : folder, READ_DIR, handled);
 }
 
+/* The folders of files that are joined by commas, and of what they are links to. */
+static bool allow_files(int ruleset, const char *list, uint64_t handled)
+{
+    struct span all = {list, list == NULL ? 0 : strlen(list)}, one;
+    char path[1024], real[PATH_MAX];
+
+    while (span_cut(&all, ',', &one))
+        if (span_copy(one, path, sizeof(path)) &&
+            (!allow_folder(ruleset, path, handled) ||
+             (realpath(path, real) != NULL && !allow_folder(ruleset, real, handled))))
+            return false;
+    return true;
+}
+
+/* Certificates and keys are read again at SIGHUP; authorities when they are asked for. */
+static bool allow_certificates(int ruleset, const struct site *site, uint64_t handled)
+{
+    bool good =
+        allow_files(ruleset, site->cert, handled) && allow_files(ruleset, site->key, handled) &&
+        allow_files(ruleset, site->clientca, handled) && allow_files(ruleset, site->ca, handled);
+
+    for (size_t i = 0; good && i < site->routes; i++)
+        good = allow_files(ruleset, site->route[i].cert, handled) &&
+               allow_files(ruleset, site->route[i].key, handled) &&
+               allow_files(ruleset, site->route[i].ca, handled);
+    return good;
+}
+
 static bool allow_site(int ruleset, const struct site *site, uint64_t handled)
 {
     return allow(ruleset, site->spool, SPOOL_ACCESS, handled) &&
@@ -188,6 +218,8 @@ static bool restrict_paths(int ruleset, const struct row *row, const struct site
     if (dir >= 0)
         return allow_below(ruleset, dir, DIRECTORY_ACCESS, handled);
     bool good = site == NULL || allow_site(ruleset, site, handled);
+    if (good && site != NULL && row->needs & (NEED_CONNECT | NEED_LISTEN))
+        good = allow_certificates(ruleset, site, handled);
     if (good && row->needs & (NEED_READING | NEED_FILES))
         good = allow(ruleset, "/", row->needs & NEED_FILES ? LANDLOCK_ACCESS_FS_REFER : READ_DIR,
                      handled);

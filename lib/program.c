@@ -127,7 +127,7 @@ static bool fits_machine(const struct program *p, struct diag *d)
     else if (p->site->user != NULL && getpwnam(p->site->user) == NULL)
         diag_set(d, 0, 0, "USER(%s) is no user of this machine: make it with useradd -r %s",
                  p->site->user, p->site->user);
-    else
+    else if (!p->check || p->fits == NULL || p->fits(p, d))
         return true;
     say(p, p->member, d);
     return false;

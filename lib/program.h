@@ -17,9 +17,12 @@ struct program {
     const char *powers; /* set it before: what it keeps of root's when it becomes USER, as
                            cap_from_text(3) has it; NULL: nothing */
     const char
-        *service;  /* set it before: the SERVICE statement without which it does not run, or NULL */
-    bool offline;  /* its jail has no network: a configuration that needs one is not taken over */
-    bool operands; /* set it before: words after the options are lawful */
+        *service; /* set it before: the SERVICE statement without which it does not run, or NULL */
+    bool offline; /* its jail has no network: a configuration that needs one is not taken over */
+    /* set it before, or NULL: can this machine follow what the configuration says of files? Asked
+     * by --check. */
+    bool (*fits)(const struct program *p, struct diag *d);
+    bool operands;       /* set it before: words after the options are lawful */
     bool users_optional; /* as given to program_start() */
     struct msg_log log;
     struct site *site;       /* owned */

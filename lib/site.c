@@ -19,8 +19,9 @@
 #include "lib/preset.h"
 #include "lib/spool.h"
 #include "lib/statement.h"
+#include "lib/tlsa.h"
 
-enum { MEMBER_MAX = 1 << 20 };
+enum { MEMBER_MAX = 1 << 20, LIST_MAX = 4 };
 
 enum form {
     FORM_HOST,     /* domain name or literal */
@@ -30,6 +31,8 @@ enum form {
     FORM_HOPS,     /* hosts of a ROUTE: lib/nexthop.h */
     FORM_SERVERS,  /* IP addresses joined by commas, or ROOT */
     FORM_PATHNAME, /* absolute path */
+    FORM_FILES,    /* absolute paths joined by commas */
+    FORM_TLSA,     /* records joined by commas */
     FORM_PREFIX,   /* data set name prefix */
     FORM_DEST,
     FORM_MAILDIR, /* absolute path or %h, with %h %u %i */
@@ -59,7 +62,9 @@ static const char *const no_yes[] = {"NO", "YES", NULL};
 static const char *const notices[] = {"DSN", "APPEND", NULL};
 static const char *const ways[] = {"MAILDIR", "LMTP", NULL};
 static const char *const printouts[] = {"TEXT", "PDF", "BOTH", NULL};
-static const char *const tls_levels[] = {"NONE", "MAY", "MUST", "VERIFY", "DANE", NULL};
+static const char *const tls_modes[] = {"AUTO", "STARTTLS", "IMPLICIT", NULL};
+static const char *const service_tls[] = {"AUTO", "STARTTLS", "IMPLICIT", "NONE", NULL};
+static const char *const tls_levels[] = {"AUTO", "NONE", "MAY", "MUST", "VERIFY", "DANE", NULL};
 
 #define SITE(member) offsetof(struct site, member)
 #define SERVICE(member) offsetof(struct site_service, member)
@@ -78,6 +83,10 @@ static const struct rule rules[] = {
     {"SMTP", "DIVERT", FORM_SIZE, SITE(divert), 1024, 1ULL << 40, "1M", NULL},
     {"SMTP", "MAXSIZE", FORM_SIZE, SITE(maxsize), 1024, 1ULL << 31, "50M", NULL},
     {"SMTP", "USERTABLE", FORM_PATHNAME, SITE(usertable), 0, 0, "/etc/spoolmail/USERTBL", NULL},
+    {"SMTP", "CERT", FORM_FILES, SITE(cert), 0, 0, NULL, NULL},
+    {"SMTP", "KEY", FORM_FILES, SITE(key), 0, 0, NULL, NULL},
+    {"SMTP", "CLIENTCA", FORM_PATHNAME, SITE(clientca), 0, 0, NULL, NULL},
+    {"SMTP", "CA", FORM_PATHNAME, SITE(ca), 0, 0, NULL, NULL},
     {"SMTP", "CATALOG", FORM_PATHNAME, SITE(catalog), 0, 0, NULL, NULL},
     {"SMTP", "CODEPAGE", FORM_CODEPAGE, SITE(codepage), 0, 0, "UTF-8", NULL},
     {"SMTP", "RECFM", FORM_RECFM, SITE(recfm), 0, 0, "T", NULL},
@@ -112,13 +121,19 @@ static const struct rule rules[] = {
     {"SERVICE", "MODULE", FORM_NAME, SERVICE(module), 0, 0, NULL, NULL},
     {"SERVICE", "PORT", FORM_NUMBER, SERVICE(port), 1, 65535, "25", NULL},
     {"SERVICE", "ADDRESS", FORM_NAME, SERVICE(address), 0, 0, NULL, NULL},
+    {"SERVICE", "TLS", FORM_CHOICE, SERVICE(tls), 0, 0, "AUTO", service_tls},
     {"SERVICE", "TCP", FORM_FLAG, SERVICE(tcp), 0, 0, NULL, NULL},
     {"ROUTE", "DOMAIN", FORM_DOMAIN, ROUTE(domain), 0, 0, "*", NULL},
     {"ROUTE", "FROM", FORM_SENDER, ROUTE(from), 0, 0, NULL, NULL},
     {"ROUTE", "HOST", FORM_HOPS, ROUTE(host), 0, 0, NULL, NULL},
     {"ROUTE", "MX", FORM_FLAG, ROUTE(mx), 0, 0, NULL, NULL},
     {"ROUTE", "PORT", FORM_NUMBER, ROUTE(port), 1, 65535, "25", NULL},
-    {"ROUTE", "TLS", FORM_CHOICE, ROUTE(tls), 0, 0, "NONE", tls_levels},
+    {"ROUTE", "TLS", FORM_CHOICE, ROUTE(tls), 0, 0, "AUTO", tls_levels},
+    {"ROUTE", "TLSMODE", FORM_CHOICE, ROUTE(mode), 0, 0, "AUTO", tls_modes},
+    {"ROUTE", "TLSA", FORM_TLSA, ROUTE(tlsa), 0, 0, NULL, NULL},
+    {"ROUTE", "CA", FORM_PATHNAME, ROUTE(ca), 0, 0, NULL, NULL},
+    {"ROUTE", "CERT", FORM_FILES, ROUTE(cert), 0, 0, NULL, NULL},
+    {"ROUTE", "KEY", FORM_FILES, ROUTE(key), 0, 0, NULL, NULL},
     {"ROUTE", "PRESET", FORM_CHOICE, ROUTE(preset), 0, 0, "NONE", preset_names},
     {"ROUTE", "CONNECTIONS", FORM_NUMBER, ROUTE(connections), 1, 1000, NULL, NULL},
     {"ROUTE", "CONNMSGS", FORM_NUMBER, ROUTE(connmsgs), 1, 1000000, NULL, NULL},
@@ -262,6 +277,30 @@ static bool domains_valid(struct span list)
     return true;
 }
 
+static bool pathname_valid(struct span s)
+{
+    return s.n > 1 && s.n < 1024 && s.p[0] == '/';
+}
+
+static bool tlsa_valid(struct span s)
+{
+    struct tlsa r;
+
+    return tlsa_parse(s, &r);
+}
+
+/* One to LIST_MAX of them, joined by commas. */
+static bool list_valid(struct span list, bool (*valid)(struct span one))
+{
+    struct span one;
+    size_t n = 0;
+
+    while (span_cut(&list, ',', &one))
+        if (!valid(one) || ++n > LIST_MAX)
+            return false;
+    return true;
+}
+
 static bool text_valid(enum form form, const char *value)
 {
     struct span s = span_of(value);
@@ -281,7 +320,11 @@ static bool text_valid(enum form form, const char *value)
     case FORM_SERVERS:
         return servers_valid(s);
     case FORM_PATHNAME:
-        return s.n > 1 && s.n < 1024 && s.p[0] == '/';
+        return pathname_valid(s);
+    case FORM_FILES:
+        return list_valid(s, pathname_valid);
+    case FORM_TLSA:
+        return list_valid(s, tlsa_valid);
     case FORM_PREFIX:
         return dsname_valid(s, DSNAME_PREFIX_MAX);
     case FORM_DEST:
@@ -368,6 +411,10 @@ static const char *form_hint(const struct rule *rule, char *out, size_t size)
                       "choice, | between equals, at most 8",
         [FORM_SERVERS] = "IP addresses joined by commas, such as 127.0.0.1,::1, or ROOT",
         [FORM_PATHNAME] = "a path that begins with /",
+        [FORM_FILES] = "one to four paths that begin with /, joined by commas",
+        [FORM_TLSA] =
+            "a TLSA record in apostrophes such as '3 1 1 HEX', usage 2 or 3, or up to four "
+            "joined by commas",
         [FORM_PREFIX] = "data set qualifiers in capitals, at most 22 characters, such as OUT",
         [FORM_DEST] = "1 to 8 of A-Z 0-9 @ # $, such as RMT21",
         [FORM_MAILDIR] = "a path that begins with / or %h; %h home, %u login, %i user ID, %% for %",
@@ -559,6 +606,41 @@ static bool apply(struct site *site, const struct statement *st, bool seen[STATE
 
 static const char *const own_queues[] = {"POST", "PRT", "HOLD", "DEAD"};
 
+static bool route_tls_consistent(const struct site_route *r, struct diag *d)
+{
+    if (r->tls == TLS_NONE && site_implicit(r->mode, r->port))
+        return diag_set(d, r->line, 1,
+                        "ROUTE DOMAIN(%s): TLS(NONE) and TLS at once contradict: on port 465 add "
+                        "TLSMODE(STARTTLS) if clear text is meant",
+                        r->domain);
+    if (r->tls == TLS_DANE && r->tlsa == NULL)
+        return diag_set(d, r->line, 1, "ROUTE DOMAIN(%s): TLS(DANE) needs TLSA('3 1 1 HEX')",
+                        r->domain);
+    if (r->tls != TLS_DANE && r->tlsa != NULL)
+        return diag_set(d, r->line, 1, "ROUTE DOMAIN(%s): TLSA is of no use without TLS(DANE)",
+                        r->domain);
+    if (r->key != NULL && r->cert == NULL)
+        return diag_set(d, r->line, 1, "ROUTE DOMAIN(%s): KEY needs CERT(file)", r->domain);
+    return true;
+}
+
+static bool tls_consistent(const struct site *site, struct diag *d)
+{
+    bool good = true;
+
+    if (site->cert == NULL && (site->key != NULL || site->clientca != NULL))
+        return diag_set(d, 0, 0, "KEY and CLIENTCA of SMTP are of no use without CERT(file)");
+    for (size_t i = 0; good && i < site->routes; i++)
+        good = route_tls_consistent(&site->route[i], d);
+    for (size_t i = 0; good && i < site->services; i++) {
+        const struct site_service *s = &site->service[i];
+        if (s->tls != TLSMODE_AUTO && s->tls != TLSMODE_OFF && site->cert == NULL)
+            good = diag_set(d, 0, 0, "SERVICE NAME(%s): TLS(%s) needs CERT(file) of SMTP", s->name,
+                            service_tls[s->tls]);
+    }
+    return good;
+}
+
 static bool consistent(const struct site *site, struct diag *d)
 {
     if (site->host == NULL)
@@ -573,13 +655,9 @@ static bool consistent(const struct site *site, struct diag *d)
                             "ROUTE DOMAIN(%s): RETRYCEIL is shorter than RETRYINT: make it at "
                             "least as long",
                             site->route[i].domain);
-        if (site->route[i].tls != TLS_NONE)
-            return diag_set(
-                d, 0, 0,
-                "ROUTE DOMAIN(%s): TLS is not offered yet, and mail shall not go in clear "
-                "against your word: write TLS(NONE) if that is meant",
-                site->route[i].domain);
     }
+    if (!tls_consistent(site, d))
+        return false;
     if (site->deliver == DELIVER_LMTP && site->lmtp == NULL)
         return diag_set(d, 0, 0,
                         "DELIVER DEFAULT(LMTP) has no server: add LMTP(host:port) or "
@@ -763,6 +841,16 @@ const struct site_service *site_service(const struct site *site, const char *pro
             return s;
     }
     return NULL;
+}
+
+const char *site_tls_level(uint64_t level)
+{
+    return tls_levels[level];
+}
+
+bool site_implicit(uint64_t mode, uint64_t port)
+{
+    return mode == TLSMODE_IMPLICIT || (mode == TLSMODE_AUTO && port == SMTPS_PORT);
 }
 
 void site_keywords(void (*each)(const char *statement, const char *keyword, const char *deflt,

@@ -11,12 +11,18 @@
 enum notice_form { NOTICE_DSN, NOTICE_APPEND };
 enum deliver_way { DELIVER_MAILDIR, DELIVER_LMTP };
 enum printout_form { PRINTOUT_TEXT, PRINTOUT_PDF, PRINTOUT_BOTH };
-enum tls_level { TLS_NONE, TLS_MAY, TLS_MUST, TLS_VERIFY, TLS_DANE };
+/* AUTO: VERIFY towards a host that a ROUTE names, MAY towards the recipient's own and this machine.
+ */
+enum tls_level { TLS_AUTO, TLS_NONE, TLS_MAY, TLS_MUST, TLS_VERIFY, TLS_DANE };
+/* How TLS begins. AUTO: at once on port 465, else by STARTTLS. OFF: of services alone. */
+enum tls_mode { TLSMODE_AUTO, TLSMODE_STARTTLS, TLSMODE_IMPLICIT, TLSMODE_OFF };
+enum { SMTPS_PORT = 465 };
 
 struct site_service {
     char *name, *module, *address;
     uint64_t port;
-    bool tcp; /* the only one there is */
+    uint64_t tls; /* enum tls_mode */
+    bool tcp;     /* the only one there is */
 };
 
 struct site_rate {
@@ -31,7 +37,9 @@ struct site_route {
     char *host; /* lib/nexthop.h; NULL: towards the MX of the domain */
     bool mx;    /* the hosts are domains whose MX are asked for */
     uint64_t port;
-    uint64_t tls; /* enum tls_level */
+    uint64_t tls;                 /* enum tls_level */
+    uint64_t mode;                /* enum tls_mode */
+    char *ca, *cert, *key, *tlsa; /* NULL: none of its own */
     uint64_t preset;
     uint64_t connections, connmsgs;
     struct site_rate rate;
@@ -64,6 +72,8 @@ struct site {
     char *host, *spool, *user;
     /* SMTP */
     char *path, *remote, *postoffice, *domains, *usertable, *catalog, *codepage;
+    char *cert, *key, *clientca; /* the receiver's; paths joined by commas */
+    char *ca;                    /* the sender's; NULL: the authorities of the system */
     char class;
     uint64_t divert, maxsize;
     uint64_t retryint, retryceil, retrymax; /* seconds */
@@ -107,6 +117,10 @@ uint64_t site_shortest_interval(const struct site *site);
 bool site_lmtp_host(const struct site *site);
 /* The SERVICE statement of a program, by MODULE or else by NAME; NULL: it is not to run. */
 const struct site_service *site_service(const struct site *site, const char *program);
+/* The word for an enum tls_level. */
+const char *site_tls_level(uint64_t level);
+/* Does TLS begin there at once, without STARTTLS? */
+bool site_implicit(uint64_t mode, uint64_t port);
 /* Calls `each` for every keyword there is: the manual's test and `--check` use it. */
 void site_keywords(void (*each)(const char *statement, const char *keyword, const char *deflt,
                                 void *arg),

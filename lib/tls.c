@@ -289,6 +289,12 @@ struct tls_context *tls_sender(const struct tls_files *f, struct diag *d)
     return NULL;
 }
 
+struct tls_context *tls_context_share(struct tls_context *c)
+{
+    c->users++;
+    return c;
+}
+
 void tls_context_free(struct tls_context *c)
 {
     if (c == NULL || --c->users > 0)
@@ -301,46 +307,6 @@ void tls_context_free(struct tls_context *c)
 bool tls_ticket_key(unsigned char key[TLS_TICKET_KEY])
 {
     return RAND_bytes(key, TLS_TICKET_KEY) == 1;
-}
-
-/* Records. */
-
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-static bool take_hex(struct span hex, struct tls_record *r)
-{
-    r->length = 0;
-    for (size_t i = 0; i + 1 < hex.n && r->length < sizeof(r->data); i += 2) {
-        int high = hex_digit(hex.p[i]), low = hex_digit(hex.p[i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        r->data[r->length++] = (unsigned char)(high << 4 | low);
-    }
-    return hex.n == 2 * r->length;
-}
-
-bool tls_record_parse(struct span text, struct tls_record *r)
-{
-    static const size_t lengths[] = {0, 32, 64}; /* by matching type */
-    unsigned char *const parts[] = {&r->usage, &r->selector, &r->matching};
-    static const uint64_t most[] = {3, 1, 2};
-    struct span part;
-
-    text = span_trim(text);
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        uint64_t n;
-        if (!span_cut(&text, ' ', &part) || !span_number(part, most[i], &n))
-            return false;
-        *parts[i] = (unsigned char)n;
-    }
-    return r->usage >= 2 && r->matching >= 1 && text.p != NULL && take_hex(span_trim(text), r) &&
-           r->length == lengths[r->matching];
 }
 
 /* Connections. */
@@ -379,8 +345,7 @@ static struct tls *tls_new(struct tls_context *c, struct diag *d)
         diag_memory(d);
         return NULL;
     }
-    t->context = c;
-    c->users++;
+    t->context = tls_context_share(c);
     BIO_set_data(bio, t);
     BIO_set_init(bio, 1);
     SSL_set_bio(t->ssl, bio, bio);
@@ -431,9 +396,9 @@ static size_t use_records(const struct tls *t, const struct tls_peer *peer)
         return 0;
     SSL_dane_set_flags(t->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS); /* RFC 7672 3.1.1 */
     for (size_t i = 0; i < peer->records; i++) {
-        const struct tls_record *r = &peer->record[i];
-        used += r->usage >= 2 && SSL_dane_tlsa_add(t->ssl, r->usage, r->selector, r->matching,
-                                                   r->data, r->length) == 1;
+        const struct tlsa *r = &peer->record[i];
+        used +=
+            SSL_dane_tlsa_add(t->ssl, r->usage, r->selector, r->matching, r->data, r->length) == 1;
     }
     return used;
 }

@@ -10,6 +10,7 @@
 
 #include "lib/buf.h"
 #include "lib/diag.h"
+#include "lib/tlsa.h"
 
 struct tls_context; /* certificates and rules that connections share */
 struct tls;         /* one end of one connection */
@@ -29,20 +30,12 @@ struct tls_context *tls_receiver(const struct tls_files *f,
                                  const unsigned char ticket[TLS_TICKET_KEY], struct diag *d);
 /* A sender's. Without `ca` the certification authorities of the system count. NULL with *d. */
 struct tls_context *tls_sender(const struct tls_files *f, struct diag *d);
-/* Connections that use it go on with it. */
+/* One more who holds it. */
+struct tls_context *tls_context_share(struct tls_context *c);
+/* Whoever else holds it, and connections that use it, go on with it. */
 void tls_context_free(struct tls_context *c);
 /* A key for tickets. False: no random octets are to be had. */
 bool tls_ticket_key(unsigned char key[TLS_TICKET_KEY]);
-
-/* A record of RFC 6698. */
-struct tls_record {
-    unsigned char usage, selector, matching;
-    unsigned char data[64]; /* of digests, which are all that is of use */
-    size_t length;
-};
-/* Reads "3 1 1 HEX" with digits of either case; only the usages 2 and 3 that RFC 7672 knows, with
- * SHA-256 or SHA-512. */
-bool tls_record_parse(struct span text, struct tls_record *r);
 
 /* The last session with one host, to be resumed. Zero it to begin. */
 struct tls_memory {
@@ -61,7 +54,7 @@ enum tls_check {
 struct tls_peer {
     const char *host; /* a name, or an address as a literal with or without brackets */
     enum tls_check check;
-    const struct tls_record *record;
+    const struct tlsa *record;
     size_t records;
     struct tls_memory *memory; /* NULL: nothing is resumed; must outlive the connection */
 };

@@ -45,6 +45,7 @@ static void finish(struct connection *c)
     close_file(c);
     wire_free(c->wire);
     session_close(&c->session);
+    tls_context_free(c->target.security.context);
     if (c->in_hand)
         c->events->untried(c->owner, c, &c->hand);
     c->events->closed(c->owner, c, v);
@@ -223,6 +224,77 @@ static void offer_ahead(struct connection *c, struct buf *out)
     c->events->untried(c->owner, c, &c->coming);
 }
 
+/* TLS. */
+
+static void run(struct connection *c, struct span octets);
+
+static void log_tls(const struct connection *c)
+{
+    struct tls_facts f;
+    char how[80];
+
+    tls_facts(wire_tls(c->wire), &f);
+    snprintf(how, sizeof(how), "%s%s", tls_trust_name(f.trust), f.resumed ? ", resumed" : "");
+    MSG(&c->program->log, T01SM120I, c->relay, f.version, f.cipher, how);
+}
+
+static void on_secured(void *arg)
+{
+    struct connection *c = arg;
+    struct buf out = {0};
+
+    log_tls(c);
+    session_secured(&c->session, &out);
+    wire_send(c->wire, BUF_SPAN(&out));
+    buf_free(&out);
+    run(c, (struct span){"", 0});
+}
+
+static bool is_implicit(const struct connection *c)
+{
+    const union resolve_address *a = &c->target.address[c->now];
+    const struct security_use *u = &c->target.security;
+    unsigned port = ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
+
+    return u->level != TLS_NONE && site_implicit(u->mode, port);
+}
+
+/* Whatever came in clear was given to the session; from here on octets are TLS's alone. */
+static void begin_tls(struct connection *c)
+{
+    static const enum tls_check checks[] = {
+        [TLS_VERIFY] = TLS_CHECK_NAME, [TLS_DANE] = TLS_CHECK_DANE};
+    const struct security_use *u = &c->target.security;
+    struct tls_peer peer = {.host = c->host->name,
+                            .check = checks[u->level],
+                            .record = u->record,
+                            .records = u->records,
+                            .memory = u->memory};
+    struct diag d = {0};
+
+    c->securing = true;
+    struct tls *t = tls_connect(u->context, &peer, &d);
+    if (t == NULL)
+        session_unsecured(&c->session, d.text);
+    else if (!wire_secure(c->wire, t, on_secured))
+        session_unsecured(&c->session, wire_error(c->wire, EPROTO));
+}
+
+/* A handshake that failed where clear text will do: a fresh connection to the same address. */
+static bool goes_clear(struct connection *c, int error)
+{
+    bool failed = c->securing && c->session.state < SESSION_READY &&
+                  (error == EPROTO || wire_tls(c->wire) == NULL);
+
+    if (!failed || c->target.security.level != TLS_MAY || is_implicit(c))
+        return false;
+    MSG(&c->program->log, T01SM121I, c->relay,
+        error == ETIMEDOUT ? "time-out" : wire_error(c->wire, error));
+    c->clear = true;
+    c->tried--;
+    return true;
+}
+
 /* What the session's state asks of us, until it waits for the peer. */
 static void step(struct connection *c, struct buf *out)
 {
@@ -233,6 +305,8 @@ static void step(struct connection *c, struct buf *out)
         c->events->greeted(c->owner, c);
     if (c->session.state == SESSION_READY)
         offer_mail(c, out);
+    if (c->session.state == SESSION_TLS && !c->securing)
+        begin_tls(c);
     if (c->session.state == SESSION_TEXT)
         begin_text(c, out);
     if (c->session.state == SESSION_TERM)
@@ -300,6 +374,10 @@ static void on_ready(void *arg)
         if (!c->connected) { /* now the greeting's time begins */
             c->connected = true;
             set_deadline(c);
+            if (is_implicit(c)) {
+                begin_tls(c);
+                run(c, (struct span){"", 0});
+            }
         }
         return;
     }
@@ -330,15 +408,25 @@ static void on_ended(void *arg, int error)
         leave(c);
         return;
     }
+    if (goes_clear(c, error)) {
+        if (!next_address(c))
+            finish(c);
+        return;
+    }
     if (error == ETIMEDOUT)
         snprintf(why, sizeof(why), "%s: time-out in %s", c->relay,
                  session_state_name(c->session.state));
     else
         snprintf(why, sizeof(why), "%s: %s in %s", c->relay,
-                 error == 0 ? "connection closed by the host" : strerror(error),
+                 error == 0        ? "connection closed by the host"
+                 : error == EPROTO ? wire_error(c->wire, error)
+                                   : strerror(error),
                  session_state_name(c->session.state));
     c->unanswered = c->session.state == SESSION_MAIL;
-    session_lost(&c->session, why);
+    if (error == EPROTO && c->session.state < SESSION_READY)
+        session_unsecured(&c->session, why);
+    else
+        session_lost(&c->session, why);
     run(c, (struct span){"", 0});
 }
 
@@ -374,8 +462,10 @@ static bool next_address(struct connection *c)
     session_close(&c->session);
     session_open(&c->session, c->program->site->host);
     c->last_state = SESSION_GREETING;
-    if (c->tried == 0)
+    if (c->tried == 0 && !c->clear)
         start_attempt(c);
+    c->session.tls = c->clear ? TLS_NONE : c->target.security.level;
+    c->clear = c->securing = false;
     while (more_to_try(c)) {
         c->now = (c->target.begin + c->tried++) % c->target.addresses;
         const union resolve_address *a = &c->target.address[c->now];
@@ -405,10 +495,13 @@ struct connection *connection_start(struct loop *l, const struct program *progra
         return NULL;
     *c = (struct connection){
         .events = events, .owner = owner, .loop = l, .program = program, .target = *target};
+    if (target->security.context != NULL)
+        tls_context_share(target->security.context);
     session_open(&c->session, program->site->host);
     if (next_address(c))
         return c;
     session_close(&c->session);
+    tls_context_free(c->target.security.context);
     free(c);
     return NULL;
 }

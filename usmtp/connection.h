@@ -8,6 +8,7 @@
 #include "usmtp/mailfile.h"
 #include "usmtp/official.h"
 #include "usmtp/resolve.h"
+#include "usmtp/security.h"
 #include "usmtp/session.h"
 
 struct connection;
@@ -18,7 +19,8 @@ struct connection_target {
     const union resolve_address *address;
     size_t addresses, begin; /* which one is tried first: one that was good before */
     unsigned mails;          /* taken at most */
-    int64_t idle_ms;         /* how long it waits for more mail */
+    struct security_use security;
+    int64_t idle_ms; /* how long it waits for more mail */
     const struct official_names *names;
 };
 
@@ -58,6 +60,8 @@ struct connection {
     const struct program *program;
     struct connection_target target;
     size_t tried;
+    bool securing; /* a handshake was begun in this wire */
+    bool clear;    /* it failed at this address, and clear text will do */
     struct wire *wire;
     struct session session;
     struct hand hand, coming; /* the mail in hand, and the one behind it */

@@ -56,6 +56,8 @@ struct destination *destination_get(struct deliver *d, const struct route *route
 
     for (struct destination *t = *slot; t != NULL; t = t->next)
         if (strcmp(t->route.key, route->key) == 0) {
+            if (t->route.policy != route->policy) /* what was verified then may not be now */
+                tls_memory_free(&t->memory);
             t->route = *route;
             return t;
         }
@@ -80,6 +82,7 @@ static void free_destination(struct destination *t)
 {
     if (t->query != NULL)
         resolve_cancel(t->query);
+    tls_memory_free(&t->memory);
     resolve_free(t->found);
     free(t->connection);
     free(t);
@@ -243,8 +246,14 @@ static int64_t idle_ms(const struct site_rate *r)
 static bool open_connection(struct destination *t)
 {
     struct deliver *d = t->deliver;
+    struct security_use security;
     struct verdict v;
 
+    if (!security_for(&d->security, &t->route, &security)) {
+        outcome_local(&v, VERDICT_HOST, "4.7.5", "certificates of the route could not be read");
+        put_off(t, &v);
+        return false;
+    }
     if (!room_for_connection(t))
         return false;
     struct connection_target target = {.host = t->found->host,
@@ -253,7 +262,9 @@ static bool open_connection(struct destination *t)
                                        .names = &d->names,
                                        .begin = t->good_address,
                                        .mails = t->route.connmsgs,
-                                       .idle_ms = idle_ms(&t->route.rate)};
+                                       .idle_ms = idle_ms(&t->route.rate),
+                                       .security = security};
+    target.security.memory = &t->memory;
     struct connection *c = connection_start(d->loop, d->program, &target, &connection_events, t);
     if (c != NULL) {
         c->ahead = !t->plain;

@@ -2,6 +2,7 @@
 #ifndef USMTP_DESTINATION_H
 #define USMTP_DESTINATION_H
 
+#include "lib/tls.h"
 #include "usmtp/queue.h"
 #include "usmtp/resolve.h"
 #include "usmtp/route.h"
@@ -27,6 +28,7 @@ struct destination {
     int64_t next_mail_ms;         /* steady clock: RATE allows no mail before */
     struct connection **connection; /* owned array of `most` */
     size_t connections, most;
+    struct tls_memory memory; /* to resume sessions with its host */
     size_t allowed; /* what the host lets us have: a further one was refused; SIZE_MAX: not known */
     int64_t allowed_until;
 };

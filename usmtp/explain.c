@@ -54,7 +54,6 @@ static void print_limits(const struct route *r)
 static void print_route(const struct explain *x, const struct address *from,
                         const struct address *to)
 {
-    static const char *const tls[] = {"NONE", "MAY", "MUST", "VERIFY", "DANE"};
     const struct route *r = &x->route;
 
     printf("to           %s\n", to->text);
@@ -64,7 +63,7 @@ static void print_route(const struct explain *x, const struct address *from,
         printf("statement    ROUTE at line %zu of %s\n", r->line, x->program->member);
     else
         printf("statement    none: towards the MX of the domain\n");
-    printf("destination  %s\ntls          %s\n", r->key, tls[r->tls]);
+    printf("destination  %s\ntls          %s\n", r->key, site_tls_level(r->tls));
     print_limits(r);
 }
 

@@ -89,6 +89,46 @@ static bool add_hops(struct route *out, const struct site_route *r, struct span 
     return hops > 0;
 }
 
+/* Mail to it does not leave this machine. */
+static bool is_loopback(const char *host)
+{
+    static const char *const starts[] = {"127.", "[127."};
+    struct span s = span_of(host);
+
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+        if (span_starts_nocase(s, span_of(starts[i])))
+            return true;
+    return span_eq_nocase(s, SPAN("localhost")) || span_eq_nocase(s, SPAN("[IPv6:::1]"));
+}
+
+static enum tls_level level_of(const struct route *out, const struct site_route *r)
+{
+    if (r == NULL)
+        return TLS_MAY;
+    if (r->tls != TLS_AUTO)
+        return (enum tls_level)r->tls;
+    for (size_t i = 0; i < out->hops && r->host != NULL; i++)
+        if (!is_loopback(out->hop[i].name))
+            return TLS_VERIFY;
+    return TLS_MAY;
+}
+
+/* FNV-1a over the texts and their ends. */
+uint64_t route_policy(const struct site *site, const struct site_route *r)
+{
+    const char *const texts[] = {r != NULL && r->ca != NULL ? r->ca : site->ca,
+                                 r != NULL ? r->cert : NULL, r != NULL ? r->key : NULL,
+                                 r != NULL ? r->tlsa : NULL};
+    uint64_t h = 0xCBF29CE484222325U;
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        for (const char *p = texts[i]; p != NULL && *p != '\0'; p++)
+            h = (h ^ (unsigned char)*p) * 0x100000001B3U;
+        h = (h ^ (texts[i] == NULL ? 0x100U : 0x101U)) * 0x100000001B3U;
+    }
+    return h;
+}
+
 /* Appends to the key; one that does not fit is cut, which at worst lets two destinations share. */
 __attribute__((format(printf, 3, 4))) static void add_key(struct route *out, size_t *at,
                                                           const char *format, ...)
@@ -104,9 +144,8 @@ __attribute__((format(printf, 3, 4))) static void add_key(struct route *out, siz
 }
 
 /* Blanks never stand in it: it is a word of the checkpoint. */
-static void make_key(struct route *out, const struct site_route *r)
+static void make_key(struct route *out, const struct site *site, const struct site_route *r)
 {
-    static const char *const tls[] = {"", "MAY", "MUST", "VERIFY", "DANE"};
     size_t at = 0;
 
     for (size_t i = 0; i < out->hops; i++) {
@@ -119,8 +158,12 @@ static void make_key(struct route *out, const struct site_route *r)
     }
     if (out->relay && out->hop[0].mx)
         add_key(out, &at, "/MX");
-    if (out->tls != TLS_NONE)
-        add_key(out, &at, "/TLS=%s", tls[out->tls]);
+    if (out->tls != TLS_MAY)
+        add_key(out, &at, "/TLS=%s", site_tls_level(out->tls));
+    if (out->mode != TLSMODE_AUTO)
+        add_key(out, &at, "/TLSMODE=%u", out->mode);
+    if (out->policy != route_policy(site, NULL))
+        add_key(out, &at, "/POLICY=%" PRIx64, out->policy);
     if (r != NULL && r->connections != 0)
         add_key(out, &at, "/CONNECTIONS=%u", out->connections);
     if (r != NULL && r->connmsgs != 0)
@@ -147,8 +190,10 @@ bool route_find(const struct site *site, const struct address *from, const struc
     out->connmsgs = (unsigned)site->connmsgs;
     out->schedule = site_schedule(site, r);
     out->own = site_owns(site, domain);
+    out->tls = (unsigned char)level_of(out, r);
+    out->policy = route_policy(site, r);
     if (r != NULL) {
-        out->tls = (unsigned char)r->tls;
+        out->mode = (unsigned char)r->mode;
         out->relay = r->host != NULL;
         if (r->connections != 0)
             out->connections = (unsigned)r->connections;
@@ -157,6 +202,6 @@ bool route_find(const struct site *site, const struct address *from, const struc
         out->rate = r->rate;
         out->line = r->line;
     }
-    make_key(out, r);
+    make_key(out, site, r);
     return true;
 }

@@ -25,7 +25,9 @@ struct route {
     char key[ROUTE_KEY_MAX + 1]; /* "host:port", and whatever else of this tells it from others */
     struct route_hop hop[NEXTHOP_MAX];
     size_t hops;
-    unsigned char tls;    /* enum tls_level */
+    unsigned char tls;    /* enum tls_level, never AUTO */
+    unsigned char mode;   /* enum tls_mode */
+    uint64_t policy;      /* route_policy() */
     bool relay;           /* named by a ROUTE statement, not the recipient's own domain */
     bool own;             /* a domain of this site: that its MX is ourselves is no loop */
     unsigned connections; /* at once */
@@ -39,6 +41,9 @@ struct route {
  * domain. */
 bool route_find(const struct site *site, const struct address *from, const struct address *to,
                 struct route *out);
+/* Stands for the certificates, keys and records of a statement (NULL: of none): equal where they
+ * are. A route may outlive the configuration it was found in, and must not take another's. */
+uint64_t route_policy(const struct site *site, const struct site_route *r);
 /* The first host, for messages and notices. */
 static inline const char *route_host(const struct route *r)
 {

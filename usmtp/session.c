@@ -62,6 +62,12 @@ static void send_data(struct session *s, struct buf *out)
         buf_adds(out, "DATA\r\n");
 }
 
+static void send_starttls(struct session *s, struct buf *out)
+{
+    (void)s;
+    buf_adds(out, "STARTTLS\r\n");
+}
+
 static void send_rset(struct session *s, struct buf *out)
 {
     (void)s;
@@ -165,6 +171,31 @@ static void take_keyword(struct session *s, struct span line)
     }
 }
 
+/* The host has no TLS, and we must not go on without it: 4.7.4, whoever took it away. */
+static void no_tls(struct session *s, struct buf *out)
+{
+    struct verdict v;
+
+    outcome_local(&v, VERDICT_HOST, "4.7.4", "the host does not offer STARTTLS, which is demanded");
+    judge(s, &v);
+    enter(s, SESSION_QUIT, out);
+}
+
+static bool demands_tls(const struct session *s)
+{
+    return !s->secure && s->tls >= TLS_MUST;
+}
+
+static void greeted(struct session *s, struct buf *out)
+{
+    if (!s->secure && s->tls != TLS_NONE && s->features & FEATURE_STARTTLS)
+        enter(s, SESSION_STARTTLS, out);
+    else if (demands_tls(s))
+        no_tls(s, out);
+    else
+        enter(s, SESSION_READY, out);
+}
+
 static void got_ehlo(struct session *s, struct buf *out)
 {
     struct span rest, line;
@@ -182,7 +213,7 @@ static void got_ehlo(struct session *s, struct buf *out)
     span_line(&rest, &line); /* the host's name */
     while (span_line(&rest, &line))
         take_keyword(s, line);
-    enter(s, SESSION_READY, out);
+    greeted(s, out);
 }
 
 static void got_helo(struct session *s, struct buf *out)
@@ -192,7 +223,17 @@ static void got_helo(struct session *s, struct buf *out)
         return;
     }
     s->features = 0;
-    enter(s, SESSION_READY, out);
+    greeted(s, out);
+}
+
+static void got_starttls(struct session *s, struct buf *out)
+{
+    if (wanted(s, 2))
+        enter(s, SESSION_TLS, out);
+    else if (demands_tls(s))
+        refused(s, out);
+    else
+        enter(s, SESSION_READY, out); /* RFC 3207 4: ours to go on in clear */
 }
 
 static void got_mail(struct session *s, struct buf *out)
@@ -291,6 +332,8 @@ static const struct {
     [SESSION_GREETING] = {"GREETING", NULL, got_greeting, TIME(greeting)},
     [SESSION_EHLO] = {"EHLO", send_ehlo, got_ehlo, TIME(command)},
     [SESSION_HELO] = {"HELO", send_helo, got_helo, TIME(command)},
+    [SESSION_STARTTLS] = {"STARTTLS", send_starttls, got_starttls, TIME(command)},
+    [SESSION_TLS] = {"TLS", NULL, NULL, TIME(command)},
     [SESSION_READY] = {"READY", NULL, got_unasked, TIME(command)},
     [SESSION_MAIL] = {"MAIL", send_mail, got_mail, TIME(command)},
     [SESSION_RCPT] = {"RCPT", send_rcpt, got_rcpt, TIME(command)},
@@ -341,6 +384,10 @@ void session_input(struct session *s, struct span octets, struct buf *out)
     struct span line;
 
     while (octets.n > 0 && s->state != SESSION_CLOSED) {
+        if (s->state == SESSION_TLS) {
+            session_unsecured(s, "the host spoke in clear before the TLS handshake");
+            return;
+        }
         if (!reply_collect(&s->line, &octets, &line))
             break;
         take_line(s, line, out);
@@ -348,6 +395,24 @@ void session_input(struct session *s, struct span octets, struct buf *out)
     }
     if (s->line.failed)
         session_lost(s, "memory is short");
+}
+
+void session_secured(struct session *s, struct buf *out)
+{
+    s->secure = true;
+    s->features = 0;
+    s->size_limit = 0;
+    if (s->state == SESSION_TLS)
+        enter(s, SESSION_EHLO, out);
+}
+
+void session_unsecured(struct session *s, const char *why)
+{
+    struct verdict v;
+
+    outcome_local(&v, VERDICT_HOST, "4.7.5", why);
+    judge(s, &v);
+    s->state = SESSION_CLOSED;
 }
 
 static void refuse_here(struct session *s, const char *status, const char *why)

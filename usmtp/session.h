@@ -7,6 +7,7 @@
  *   GREETING -> EHLO -> READY -> MAIL -> RCPT -> DATA -> TEXT -> TERM -> READY ... -> QUIT ->
  * CLOSED
  *                 \-> HELO -^       \______ RSET ______________________^
+ *                 \-> STARTTLS -> TLS -> EHLO
  *
  * With PIPELINING, MAIL, RCPT and DATA are sent together and their replies read in turn; those of
  * the next mail may even follow the final dot at once (RFC 2920 3.1): TERM -> MAIL then. The user
@@ -24,6 +25,8 @@ enum session_state {
     SESSION_GREETING,
     SESSION_EHLO,
     SESSION_HELO,
+    SESSION_STARTTLS,
+    SESSION_TLS,   /* begin the handshake, then session_secured() or session_unsecured() */
     SESSION_READY, /* session_mail() or session_quit() */
     SESSION_MAIL,
     SESSION_RCPT,
@@ -71,6 +74,8 @@ struct session_mail {
 
 struct session {
     enum session_state state;
+    enum tls_level tls; /* what is wanted of the connection; set it after session_open() */
+    bool secure;        /* it is under TLS */
     char host[ADDRESS_DOMAIN_MAX + 1]; /* our name, for EHLO */
     unsigned features;                 /* enum session_feature */
     uint64_t size_limit;               /* 0: none announced */
@@ -102,6 +107,11 @@ bool session_takes_ahead(const struct session *s);
 bool session_mail_ahead(struct session *s, const struct session_mail *mail, struct buf *out);
 /* In any state; sends QUIT where that is lawful, else closes. */
 void session_quit(struct session *s, struct buf *out);
+/* The handshake is done: what was heard in clear is forgotten. Also before the greeting, where TLS
+ * begins at once. */
+void session_secured(struct session *s, struct buf *out);
+/* The handshake failed, or TLS cannot be had: a verdict that defers, and CLOSED. */
+void session_unsecured(struct session *s, const char *why);
 /* The connection ended, or its time was up: an open mail, or the connection itself, gets its
  * verdict. */
 void session_lost(struct session *s, const char *why);

@@ -149,8 +149,12 @@ static void on_reload(void *arg)
 {
     struct usmtp *u = arg;
 
+    struct diag d;
+
     /* Connections go on. */
     program_reload(&u->program);
+    if (!security_load(&u->deliver.security, u->program.site, &d))
+        MSG(&u->program.log, T01SM003E, u->program.member, d.text);
     deliver_reload(&u->deliver);
 }
 
@@ -221,9 +225,21 @@ static int serve(struct usmtp *u)
     return u->deliver.in_doubt ? EX_IOERR : EX_OK;
 }
 
+/* For --check, and before the jail. */
+static bool certificates_fit(const struct program *p, struct diag *d)
+{
+    struct security s = {0};
+    bool good = security_load(&s, p->site, d);
+
+    security_free(&s);
+    return good;
+}
+
 static int work(struct usmtp *u)
 {
     const struct program *p = &u->program;
+    struct security security = {0};
+    struct diag d;
     int status = EX_OSERR;
 
     if (unit_owner(&u->spool, "usmtp") < 0) {
@@ -233,6 +249,10 @@ static int work(struct usmtp *u)
     }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGIO, SIG_IGN);
+    if (!security_load(&security, p->site, &d)) {
+        MSG(&p->log, T01SM003E, p->member, d.text);
+        return EX_CONFIG;
+    }
     if (!program_jail(p))
         return EX_OSERR;
     if (!recover(u))
@@ -245,10 +265,12 @@ static int work(struct usmtp *u)
         loop_free(u->loop);
         return EX_OSERR;
     }
-    u->deliver = (struct deliver){.program = p, .spool = &u->spool, .loop = u->loop};
+    u->deliver =
+        (struct deliver){.program = p, .spool = &u->spool, .loop = u->loop, .security = security};
     if (deliver_open(&u->deliver))
         status = serve(u);
     deliver_close(&u->deliver);
+    security_free(&u->deliver.security);
     loop_free(u->loop);
     return status;
 }
@@ -276,7 +298,8 @@ int usmtp_main(int argc, char **argv)
                                   .synopsis = "[route ADDRESS [FROM]]",
                                   .service = "USMTP",
                                   .powers = PROGRAM_LEASES,
-                                  .operands = true},
+                                  .operands = true,
+                                  .fits = certificates_fit},
                       .notify = -1,
                       .fifo = -1};
 

@@ -93,7 +93,8 @@ static void hosts_of_a_route(void **state)
         "ROUTE DOMAIN(b) HOST(one.net,[two.net]) MX\n"
         "ROUTE DOMAIN(c) PORT(2525)\n");
     assert_true(find("<>", "x@a", &r));
-    assert_string_equal(r.key, "one.net:24,two.net:587|[192.0.2.1]:24,[ipv6:2001:db8::1]:26");
+    assert_string_equal(r.key,
+                        "one.net:24,two.net:587|[192.0.2.1]:24,[ipv6:2001:db8::1]:26/TLS=VERIFY");
     assert_int_equal(r.hops, 4);
     assert_int_equal(r.hop[0].choice, 0);
     assert_int_equal(r.hop[1].choice, 1);
@@ -141,7 +142,7 @@ static void limits_and_schedules(void **state)
     assert_int_equal(r.schedule.interval, 600);
     assert_int_equal(r.schedule.most, 2 * 86400);
     assert_true(find("<>", "x@b", &other));
-    assert_string_equal(other.key, "r:25");
+    assert_string_equal(other.key, "r:25/TLS=VERIFY");
     assert_int_equal(other.connections, 7);
     assert_int_equal(other.connmsgs, 50);
     assert_string_not_equal(r.key, other.key); /* other limits, another destination */
@@ -157,6 +158,59 @@ static void limits_and_schedules(void **state)
     site_free(site);
 }
 
+/* Destinations differ in all that TLS makes of them. */
+static void tls_of_a_route(void **state)
+{
+    static const struct {
+        const char *to, *key;
+        enum tls_level level;
+    } cases[] = {
+        {"x@none", "none:25", TLS_MAY},
+        {"x@own", "own:2525", TLS_MAY},
+        {"x@relay", "r:25/TLS=VERIFY", TLS_VERIFY},
+        {"x@may", "r:25", TLS_MAY},
+        {"x@clear", "r:25/TLS=NONE", TLS_NONE},
+        {"x@must", "r:465/TLS=MUST", TLS_MUST},
+        {"x@mode", "r:25/TLS=MUST/TLSMODE=2", TLS_MUST},
+        {"x@local1", "localhost:25", TLS_MAY},
+        {"x@local2", "[127.0.0.2]:25,[ipv6:::1]:25", TLS_MAY},
+        {"x@local3", "[127.0.0.2]:25,r:25/TLS=VERIFY", TLS_VERIFY},
+    };
+    struct route r, other;
+
+    (void)state;
+    read_site("SYSTEM HOST(h)\nSMTP CA(/ca)\n"
+              "ROUTE DOMAIN(own) PORT(2525)\n"
+              "ROUTE DOMAIN(relay) HOST(r)\n"
+              "ROUTE DOMAIN(may) HOST(r) TLS(MAY)\n"
+              "ROUTE DOMAIN(clear) HOST(r) TLS(NONE)\n"
+              "ROUTE DOMAIN(must) HOST(r) PORT(465) TLS(MUST)\n"
+              "ROUTE DOMAIN(mode) HOST(r) TLS(MUST) TLSMODE(IMPLICIT)\n"
+              "ROUTE DOMAIN(local1) HOST(LocalHost)\n"
+              "ROUTE DOMAIN(local2) HOST([127.0.0.2],[IPv6:::1])\n"
+              "ROUTE DOMAIN(local3) HOST([127.0.0.2],r)\n"
+              "ROUTE DOMAIN(cert) HOST(r) CERT(/c)\n"
+              "ROUTE DOMAIN(key) HOST(r) CERT(/c) KEY(/k)\n"
+              "ROUTE DOMAIN(ca) HOST(r) CA(/c)\n"
+              "ROUTE DOMAIN(same) HOST(r) CA(/ca)\n");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_true(find("<>", cases[i].to, &r));
+        assert_string_equal(r.key, cases[i].key);
+        assert_int_equal(r.tls, cases[i].level);
+    }
+    static const char *const different[] = {"x@relay", "x@cert", "x@key", "x@ca"};
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < i; j++) {
+            assert_true(find("<>", different[i], &r) && find("<>", different[j], &other));
+            assert_true(r.policy != other.policy);
+            assert_string_not_equal(r.key, other.key);
+        }
+    assert_true(find("<>", "x@same", &r) && find("<>", "x@relay", &other));
+    assert_true(r.policy == other.policy);
+    assert_string_equal(r.key, other.key);
+    site_free(site);
+}
+
 static void presets_fill_what_is_not_said(void **state)
 {
     struct route r;
@@ -167,6 +221,7 @@ static void presets_fill_what_is_not_said(void **state)
         "SYSTEM HOST(h)\n"
         "ROUTE DOMAIN(a) PRESET(OFFICE365) TLS(NONE)\n"
         "ROUTE DOMAIN(b) PRESET(GMAIL) TLS(NONE) HOST([127.0.0.1]:26) RATE(5/M)\n"
+        "ROUTE DOMAIN(d) PRESET(OFFICE365)\n"
         "ROUTE DOMAIN(c) PRESET(ses) TLS(NONE) HOST(email-smtp.eu-central-1.amazonaws.com)\n");
     assert_true(find("<>", "x@a", &r));
     assert_string_equal(r.hop[0].name, "smtp.office365.com");
@@ -180,6 +235,9 @@ static void presets_fill_what_is_not_said(void **state)
     assert_true(find("<>", "x@c", &r));
     assert_int_equal(r.hop[0].port, 587);
     assert_int_equal(r.rate.seconds, 1);
+    assert_int_equal(r.tls, TLS_NONE);
+    assert_true(find("<>", "x@d", &r));
+    assert_int_equal(r.tls, TLS_VERIFY);
     site_free(site);
     assert_null(site_parse(SPAN("SYSTEM HOST(h)\nROUTE PRESET(SES) TLS(NONE)\n"), "X", &d));
     assert_int_equal(d.line, 2);
@@ -200,7 +258,8 @@ static void lists_that_are_wrong(void **state)
         "[192.0.2.1", "[192.0.2.1]25",
         "a b",        "a..b",
         "-",          "a,b,c,d,e,f,g,h,i",
-        "a:25:26",    "[IPv6:1:2]", "[192.0.2]",
+        "a:25:26",    "[IPv6:1:2]",
+        "[192.0.2]",
     };
     struct nexthop hop[NEXTHOP_MAX];
 
@@ -215,9 +274,9 @@ static void lists_that_are_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_most_specific_wins), cmocka_unit_test(hosts_of_a_route),
-        cmocka_unit_test(limits_and_schedules),   cmocka_unit_test(presets_fill_what_is_not_said),
-        cmocka_unit_test(lists_that_are_wrong),
+        cmocka_unit_test(the_most_specific_wins),        cmocka_unit_test(hosts_of_a_route),
+        cmocka_unit_test(limits_and_schedules),          cmocka_unit_test(tls_of_a_route),
+        cmocka_unit_test(presets_fill_what_is_not_said), cmocka_unit_test(lists_that_are_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

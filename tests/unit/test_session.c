@@ -67,13 +67,28 @@ static void play(const struct move *m, size_t n, size_t chunk)
         case 'R':
             assert_int_equal(s.state, SESSION_READY);
             break;
-        case 'U':
+        case 'I': /* internationalized addresses */
             letters.utf8 = true;
             assert_true(session_mail(&s, &letters, &out));
             break;
         case 'T':
             assert_int_equal(s.state, SESSION_TEXT);
             session_text_sent(&s);
+            break;
+        case '0' + TLS_NONE: /* how much TLS is wanted */
+        case '0' + TLS_MAY:
+        case '0' + TLS_MUST:
+        case '0' + TLS_VERIFY:
+        case '0' + TLS_DANE:
+            s.tls = (enum tls_level)(m[i].what - '0');
+            break;
+        case 'H': /* the handshake is done */
+            assert_true(s.state == SESSION_TLS || s.state == SESSION_GREETING);
+            session_secured(&s, &out);
+            assert_true(s.secure);
+            break;
+        case 'U':
+            session_unsecured(&s, m[i].text);
             break;
         case 'L':
             session_lost(&s, m[i].text);
@@ -246,6 +261,67 @@ static void falls_back_to_helo(void **state)
          {'S', "550 go away\r\n", 0}, {'V', "5.0.0", VERDICT_HOST}, {'C', "QUIT\r\n", 0});
 }
 
+#define LEVEL(level)                                                                               \
+    {                                                                                              \
+        '0' + (level), "", 0                                                                       \
+    }
+#define OFFER                                                                                      \
+    GREET, {'S', "250-hi\r\n250-SIZE 5\r\n250 STARTTLS\r\n", 0},                                   \
+    {                                                                                              \
+        'C', "STARTTLS\r\n", 0                                                                     \
+    }
+#define EHLO                                                                                       \
+    {                                                                                              \
+        'C', "EHLO us.example\r\n", 0                                                              \
+    }
+
+/* All that was heard in clear is forgotten: here a SIZE too small for the mail. */
+static void tls_begins_the_session_anew(void **state)
+{
+    (void)state;
+    PLAY(LEVEL(TLS_MAY), OFFER, {'S', "220 go\r\n", 0}, {'C', "", 0}, {'H', "", 0}, EHLO,
+         {'S', "250-hi\r\n250 STARTTLS\r\n", 0}, {'M', "", 0}, MAIL_PLAIN);
+    PLAY(LEVEL(TLS_VERIFY), {'H', "", 0}, GREET, {'S', "250 hi\r\n", 0}, {'M', "", 0}, MAIL_PLAIN);
+}
+
+static void tls_is_begun_where_it_is_wanted(void **state)
+{
+    (void)state;
+    PLAY(LEVEL(TLS_NONE), GREET, {'S', "250-hi\r\n250 STARTTLS\r\n", 0}, {'M', "", 0}, MAIL_PLAIN);
+    PLAY(LEVEL(TLS_MAY), PLAIN, MAIL_PLAIN);
+    PLAY(LEVEL(TLS_MAY), OFFER, {'S', "454 4.7.0 not now\r\n", 0}, {'N', "", 0},
+         {'L', "", 0}); /* goes on in clear */
+}
+
+static void demanded_tls_that_is_not_there_defers(void **state)
+{
+    static const enum tls_level levels[] = {TLS_MUST, TLS_VERIFY, TLS_DANE};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        PLAY(LEVEL(levels[i]), GREET, {'S', "250-hi\r\n250 XTARTTLS\r\n", 0},
+             {'V', "4.7.4", VERDICT_HOST}, {'C', "QUIT\r\n", 0}, {'S', "221 bye\r\n", 0},
+             {'X', "", 0});
+        PLAY(LEVEL(levels[i]), GREET, {'S', "500 what\r\n", 0}, {'C', "HELO us.example\r\n", 0},
+             {'S', "250 STARTTLS\r\n", 0}, {'V', "4.7.4", VERDICT_HOST}, {'C', "QUIT\r\n", 0});
+        PLAY(LEVEL(levels[i]), OFFER, {'S', "454 4.7.0 not now\r\n", 0},
+             {'V', "4.7.0", VERDICT_HOST}, {'C', "QUIT\r\n", 0});
+        PLAY(LEVEL(levels[i]), OFFER, {'S', "502 5.5.1 what\r\n", 0}, {'V', "5.5.1", VERDICT_HOST},
+             {'C', "QUIT\r\n", 0});
+        PLAY(LEVEL(levels[i]), OFFER, {'S', "220 go\r\n", 0}, {'U', "certificate expired", 0},
+             {'V', "4.7.5", VERDICT_HOST}, {'C', "", 0}, {'X', "", 0});
+    }
+}
+
+static void clear_text_before_the_handshake_ends_it(void **state)
+{
+    (void)state;
+    PLAY(LEVEL(TLS_MAY), OFFER, {'S', "220 go\r\n250-evil\r\n250 SIZE 0\r\n", 0},
+         {'V', "4.7.5", VERDICT_HOST}, {'C', "", 0}, {'X', "", 0});
+    PLAY(LEVEL(TLS_VERIFY), OFFER, {'S', "220 go\r\n", 0}, {'S', "2", 0},
+         {'V', "4.7.5", VERDICT_HOST}, {'X', "", 0});
+}
+
 static void refusals_mean_what_the_step_makes_of_them(void **state)
 {
     (void)state;
@@ -339,7 +415,7 @@ static void features_are_used_where_they_make_sense(void **state)
     /* a limit that is no number is none */
     PLAY(GREET, {'S', "250-hi\r\n250 SIZE many\r\n", 0}, {'M', "", 0},
          {'C', "MAIL FROM:<f@x.example> SIZE=100\r\n", 0});
-    PLAY(GREET, {'S', "250-hi\r\n250 SMTPUTF8\r\n", 0}, {'U', "", 0},
+    PLAY(GREET, {'S', "250-hi\r\n250 SMTPUTF8\r\n", 0}, {'I', "", 0},
          {'C', "MAIL FROM:<f@x.example> SMTPUTF8\r\n", 0});
 }
 
@@ -371,6 +447,10 @@ int main(void)
         cmocka_unit_test(a_mail_given_ahead_may_be_left_untried),
         cmocka_unit_test(none_is_given_ahead_without_pipelining),
         cmocka_unit_test(falls_back_to_helo),
+        cmocka_unit_test(tls_begins_the_session_anew),
+        cmocka_unit_test(tls_is_begun_where_it_is_wanted),
+        cmocka_unit_test(demanded_tls_that_is_not_there_defers),
+        cmocka_unit_test(clear_text_before_the_handshake_ends_it),
         cmocka_unit_test(refusals_mean_what_the_step_makes_of_them),
         cmocka_unit_test(a_loss_at_any_step_keeps_the_mail),
         cmocka_unit_test(nonsense_ends_the_connection_not_the_mail),

@@ -9,6 +9,8 @@
 
 #include "lib/site.h"
 
+#define HEX32 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
 static void reads_the_sample_of_the_design(void **state)
 {
     struct diag d;
@@ -84,7 +86,6 @@ static void names_what_is_wrong_and_where(void **state)
         {"SYSTEM HOST(h)\nSERVICE NAME(X) TCP(1)\n", 2, 0, "takes no value"},
         {"SYSTEM HOST(h)\nROUTE PORT(65536)\n", 2, 12, "number from 1 to 65535"},
         {"SYSTEM HOST(h)\nROUTE HOST(bad host)\n", 2, 0, ""},
-        {"SYSTEM HOST(h)\nROUTE HOST(r) TLS(VERIFY)\n", 0, 0, "TLS is not offered yet"},
         {"SYSTEM HOST(h)\nROUTE HOST(a,)\n", 2, 12, "comma before the next"},
         {"SYSTEM HOST(h)\nROUTE FROM(a@)\n", 2, 12, "mailbox"},
         {"SYSTEM HOST(h)\nROUTE RATE(30)\n", 2, 12, "30/M"},
@@ -93,12 +94,24 @@ static void names_what_is_wrong_and_where(void **state)
         {"SYSTEM HOST(h)\nROUTE RATE(1/)\n", 2, 12, "30/M"},
         {"SYSTEM HOST(h)\nROUTE MX(YES)\n", 2, 10, "takes no value"},
         {"SYSTEM HOST(h)\nROUTE PRESET(YAHOO)\n", 2, 14, "GMAIL OFFICE365 SES"},
-        {"SYSTEM HOST(h)\nROUTE PRESET(GMAIL)\n", 0, 0, "TLS is not offered yet"},
         {"SYSTEM HOST(h)\n\nROUTE RETRYINT(2H) RETRYCEIL(1H)\n", 3, 1, "RETRYCEIL"},
         {"SYSTEM HOST(h)\nDNS SERVER(ns.example)\n", 2, 12, "IP addresses"},
         {"SYSTEM HOST(h)\nDNS SERVER(127.0.0.1,)\n", 2, 12, "IP addresses"},
         {"SYSTEM HOST(h)\nDNS TRUST(root.key)\n", 2, 11, "begins with /"},
         {"SYSTEM HOST(h)\nDNS\nDNS\n", 3, 1, "twice"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) TLS(SURE)\n", 2, 19, "AUTO NONE MAY MUST VERIFY DANE"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) TLS(DANE)\n", 2, 1, "needs TLSA"},
+        {"SYSTEM HOST(h)\nROUTE TLSA('3 1 1 " HEX32 "')\n", 2, 1, "no use without"},
+        {"SYSTEM HOST(h)\nROUTE TLS(DANE) TLSA('1 1 1 " HEX32 "')\n", 2, 22, "usage 2 or 3"},
+        {"SYSTEM HOST(h)\nROUTE TLS(DANE) TLSA('3 1 1 00')\n", 2, 22, "usage 2 or 3"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) PORT(465) TLS(NONE)\n", 2, 1, "TLSMODE(STARTTLS)"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) TLSMODE(IMPLICIT) TLS(NONE)\n", 2, 1, "contradict"},
+        {"SYSTEM HOST(h)\nROUTE KEY(/k)\n", 2, 1, "needs CERT"},
+        {"SYSTEM HOST(h)\nROUTE CERT(/c,k)\n", 2, 12, "paths that begin with /"},
+        {"SYSTEM HOST(h)\nSMTP CERT(/1,/2,/3,/4,/5)\n", 2, 11, "one to four"},
+        {"SYSTEM HOST(h)\nSMTP KEY(/k)\n", 0, 0, "without CERT"},
+        {"SYSTEM HOST(h)\nSMTP CLIENTCA(/k)\n", 0, 0, "without CERT"},
+        {"SYSTEM HOST(h)\nSERVICE NAME(S) TLS(IMPLICIT)\n", 0, 0, "needs CERT"},
         {"SYSTEM HOST([1.2.3])\n", 1, 13, "host name"},
         {"SYSTEM HOST(h) SPOOL(relative)\n", 1, 22, "begins with /"},
         {"  SYSTEM HOST(h)\n", 1, 0, ""},

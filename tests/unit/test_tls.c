@@ -382,7 +382,7 @@ static void records(void **state)
     const struct material *m = *state;
     /* DANE knows no names or authorities: an expired certificate of another name is good by 3. */
     static const struct wanted odd = {"x", "DNS:wrong.example", -5, -1, true, false};
-    struct tls_record list[2];
+    struct tlsa list[2];
     char text[100], hex[65], none[65];
     struct tls_peer peer = {.host = "host.example", .check = TLS_CHECK_DANE, .record = list};
 
@@ -397,9 +397,9 @@ static void records(void **state)
         struct tls_facts f;
         hex_of(cert, whole, hex);
         snprintf(text, sizeof(text), "3 %d 1 %s", !whole, right ? hex : none);
-        assert_true(tls_record_parse(span_of(text), &list[1]));
+        assert_true(tlsa_parse(span_of(text), &list[1]));
         snprintf(text, sizeof(text), "3 1 1 %s", none);
-        assert_true(tls_record_parse(span_of(text), &list[0]));
+        assert_true(tlsa_parse(span_of(text), &list[0]));
         peer.records = 2;
         open_pair(&p, s, r, &peer);
         run(&p, ROOM);
@@ -412,8 +412,7 @@ static void records(void **state)
     }
     X509_free(cert);
     struct diag d;
-    list[0].usage = 1;
-    peer.records = 1;
+    peer.records = 0;
     assert_null(tls_connect(s, &peer, &d));
     assert_non_null(strstr(d.text, "no TLSA record"));
     tls_context_free(r);
@@ -449,16 +448,22 @@ static void record_texts(void **state)
         {"3 1 1 0x" H32, false},
         {"3  1 1 " H32, false},
     };
-    struct tls_record r;
+    struct tlsa r;
 
     for (size_t i = 0; i < COUNT(cases); i++)
-        if (tls_record_parse(span_of(cases[i].text), &r) != cases[i].good)
+        if (tlsa_parse(span_of(cases[i].text), &r) != cases[i].good)
             fail_msg("%s", cases[i].text);
-    assert_true(tls_record_parse(SPAN("3 1 1 " H32), &r));
+    assert_true(tlsa_parse(SPAN("3 1 1 " H32), &r));
     assert_int_equal(r.length, 32);
     assert_int_equal(r.data[1], 0x11);
     assert_int_equal(r.data[10], 0xAA);
     assert_int_equal(r.data[31], 0xFF);
+    char octets[] = "\3\1\1"
+                    "0123456789abcdef0123456789abcdef";
+    for (size_t n = 0; n < sizeof(octets); n++)
+        assert_int_equal(tlsa_read((struct span){octets, n}, &r), n == sizeof(octets) - 1);
+    octets[0] = 1;
+    assert_false(tlsa_read((struct span){octets, sizeof(octets) - 1}, &r));
 }
 
 static void clients_with_certificates(void **state)
