@@ -634,9 +634,9 @@ static bool tls_consistent(const struct site *site, struct diag *d)
         good = route_tls_consistent(&site->route[i], d);
     for (size_t i = 0; good && i < site->services; i++) {
         const struct site_service *s = &site->service[i];
-        if (s->tls != TLSMODE_AUTO && s->tls != TLSMODE_OFF && site->cert == NULL)
-            good = diag_set(d, 0, 0, "SERVICE NAME(%s): TLS(%s) needs CERT(file) of SMTP", s->name,
-                            service_tls[s->tls]);
+        bool tls = s->tls == TLSMODE_STARTTLS || site_implicit(s->tls, s->port);
+        if (tls && site->cert == NULL)
+            good = diag_set(d, 0, 0, "SERVICE NAME(%s): its TLS needs CERT(file) of SMTP", s->name);
     }
     return good;
 }

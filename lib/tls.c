@@ -149,13 +149,14 @@ static bool use_pair(SSL_CTX *ssl, const char *cert, const char *key, struct dia
     if (SSL_CTX_use_certificate_chain_file(ssl, cert) != 1)
         return diag_set(d, 0, 0, "CERT(%s) holds no certificate in PEM form (%s)", cert,
                         last_reason());
-    if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1) {
-        bool other = ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH;
-        return diag_set(d, 0, 0,
-                        other ? "%s(%s) does not belong to CERT (%s)"
-                              : "%s(%s) holds no private key in PEM form without a password (%s)",
+    X509 *shown = SSL_CTX_get0_certificate(ssl);
+    bool used = SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) == 1;
+    if (!used && ERR_GET_REASON(ERR_peek_last_error()) != X509_R_KEY_VALUES_MISMATCH)
+        return diag_set(d, 0, 0, "%s(%s) holds no private key in PEM form without a password (%s)",
                         keyword, key, last_reason());
-    }
+    /* A key of another kind has a place of its own, and is not compared there. */
+    if (!used || X509_check_private_key(shown, SSL_CTX_get0_privatekey(ssl)) != 1)
+        return diag_set(d, 0, 0, "%s(%s) does not belong to CERT(%s)", keyword, key, cert);
     return true;
 }
 

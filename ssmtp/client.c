@@ -14,8 +14,9 @@
 enum {
     UNSENT_MAX = 16 << 10, /* octets of replies that a client has not read: then we wait */
     LINGER_MS = 2000,      /* to read the reply before which we closed */
-    STRANGER_MS = 60000,   /* for a command before HELO */
-    DENSE_MS = 10000       /* for a command outside a transaction, when the service is crowded */
+    STRANGER_MS = 60000,   /* for a command before HELO, and for a handshake */
+    STRANGER = RECEIVER_CONNECTED | RECEIVER_START | RECEIVER_TLS,
+    DENSE_MS = 10000 /* for a command outside a transaction, when the service is crowded */
 };
 
 struct client {
@@ -24,6 +25,7 @@ struct client {
     struct wire *wire;
     int fd; /* the wire's, to ask about it */
     uint32_t slot;
+    enum tls_mode mode;
     struct receiver session;
     struct store_file file;
     struct commit_file commit;
@@ -134,18 +136,39 @@ static enum receiver_verdict room(void *arg, uint64_t octets)
                : RECEIVER_FULL;
 }
 
-/* Is there input that was not read yet? */
 static bool more(void *arg)
 {
-    const struct client *c = arg;
-    char octet;
+    return wire_more(((struct client *)arg)->wire);
+}
 
-    return recv(c->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+static bool starttls(void *arg)
+{
+    const struct client *c = arg;
+
+    return c->mode == TLSMODE_STARTTLS && c->x->certificate->context != NULL;
+}
+
+enum { TLS_WORDS = 192 };
+
+/* For the Received field and the log; NULL in clear. */
+static const char *tls_words(const struct client *c, char out[TLS_WORDS])
+{
+    const struct tls *t = wire_tls(c->wire);
+    struct tls_facts f;
+
+    if (t == NULL)
+        return NULL;
+    tls_facts(t, &f);
+    int n = snprintf(out, TLS_WORDS, "%s %s %u bits", f.version, f.cipher, f.bits);
+    if (f.trust != TLS_ANONYMOUS)
+        snprintf(out + n, (size_t)(TLS_WORDS - n), ", client %.64s verified", f.peer);
+    return out;
 }
 
 static enum receiver_verdict begin(void *arg)
 {
     struct client *c = arg;
+    char words[TLS_WORDS];
     int64_t wall = clock_wall();
     struct store_head head = {
         .envelope = &c->session.envelope,
@@ -153,6 +176,7 @@ static enum receiver_verdict begin(void *arg)
         .literal = c->literal,
         .host = c->x->site.host,
         .esmtp = c->session.esmtp,
+        .tls = tls_words(c, words),
         .wall = wall,
         .offset = clock_offset(wall),
     };
@@ -199,6 +223,7 @@ static const struct receiver_events session_events = {
     .took = took,
     .drop = drop,
     .verify = verify,
+    .starttls = starttls,
 };
 
 /* Ending. */
@@ -243,7 +268,7 @@ static void say_goodbye(struct client *c)
     }
     c->lingering = true;
     buf_free(&c->held);
-    shutdown(c->fd, SHUT_WR);
+    wire_finish(c->wire);
     wire_pause(c->wire, false);
     wire_deadline(c->wire, LINGER_MS);
 }
@@ -267,9 +292,9 @@ static void set_deadline(struct client *c)
     enum receiver_phase phase = c->session.phase;
     int64_t ms = (int64_t)t->command * 1000, left = c->ends_ms - clock_steady_ms();
 
-    if (phase == RECEIVER_START && ms > STRANGER_MS)
+    if (phase & STRANGER && ms > STRANGER_MS)
         ms = STRANGER_MS;
-    if (phase & (RECEIVER_START | RECEIVER_IDLE) && ms > DENSE_MS && crowd_dense(c->x->crowd))
+    if (phase & (STRANGER | RECEIVER_IDLE) && ms > DENSE_MS && crowd_dense(c->x->crowd))
         ms = DENSE_MS;
     if (left < ms)
         ms = left > 0 ? left : 1;
@@ -368,9 +393,46 @@ static void commit(struct client *c, struct buf *out)
     committer_add(c->x->committer, &c->commit);
 }
 
+/* TLS. */
+
+static void settle(struct client *c);
+
+/* An early talker gets no greeting: the octets will come, and be answered. */
+static void greet(struct client *c, struct buf *out)
+{
+    if (!more(c))
+        receiver_greet(&c->session, out);
+}
+
+static void on_secured(void *arg)
+{
+    struct client *c = arg;
+    struct buf out = {0};
+    char words[TLS_WORDS];
+
+    MSG(log_of(c), T01SM122I, c->literal, tls_words(c, words));
+    receiver_secured(&c->session, &out);
+    if (c->session.phase == RECEIVER_CONNECTED)
+        greet(c, &out);
+    send_replies(c, &out);
+    settle(c);
+}
+
+/* What came in clear and was not taken is never used. */
+static void begin_tls(struct client *c)
+{
+    struct diag d;
+    struct tls *t =
+        c->x->certificate->context == NULL ? NULL : tls_accept(c->x->certificate->context, &d);
+
+    buf_free(&c->held);
+    if (t == NULL || !wire_secure(c->wire, t, on_secured))
+        c->broken = true;
+}
+
 static bool takes_input(const struct client *c)
 {
-    return !c->broken && !(c->session.phase & (RECEIVER_WAIT | RECEIVER_CLOSED)) &&
+    return !c->broken && !(c->session.phase & (RECEIVER_WAIT | RECEIVER_TLS | RECEIVER_CLOSED)) &&
            wire_unsent(c->wire) < UNSENT_MAX;
 }
 
@@ -389,6 +451,10 @@ static struct span give(struct client *c, struct span in)
     }
     if (c->session.phase == RECEIVER_DATA)
         c->progress = true;
+    if (c->session.phase == RECEIVER_TLS && wire_tls(c->wire) == NULL && !c->broken) {
+        begin_tls(c);
+        return (struct span){in.p, 0};
+    }
     return in;
 }
 
@@ -460,6 +526,8 @@ static void on_ended(void *arg, int error)
     struct client *c = arg;
     struct buf out = {0};
 
+    if (error == EPROTO)
+        MSG(log_of(c), T01SM123I, c->literal, wire_error(c->wire, error));
     if (error == ETIMEDOUT && !c->lingering && !c->committing) {
         receiver_expire(&c->session, &out);
         send_replies(c, &out);
@@ -476,9 +544,10 @@ static bool open_wire(struct client *c, int fd)
     c->wire = wire_accept(c->x->loop, fd, &wire_events, c);
     if (c->wire == NULL)
         return false;
-    /* An early talker gets no greeting: the octets will come, and be answered. */
-    if (!more(c))
-        receiver_greet(&c->session, &out);
+    if (c->mode == TLSMODE_IMPLICIT)
+        begin_tls(c);
+    else
+        greet(c, &out);
     send_replies(c, &out);
     c->progress = false;
     set_deadline(c);
@@ -486,12 +555,12 @@ static bool open_wire(struct client *c, int fd)
 }
 
 struct client *client_start(struct client_context *x, int fd, const struct sockaddr *peer,
-                            uint32_t slot)
+                            uint32_t slot, enum tls_mode mode)
 {
     struct client *c = calloc(1, sizeof(*c));
 
     if (c != NULL) {
-        *c = (struct client){.x = x, .fd = fd, .slot = slot, .file.writer.fd = -1};
+        *c = (struct client){.x = x, .fd = fd, .slot = slot, .mode = mode, .file.writer.fd = -1};
         c->ends_ms = clock_steady_ms() + (int64_t)x->program->site->session * 1000;
         client_literal(peer, c->literal);
         receiver_open(&c->session, &x->site, &session_events, c);

@@ -5,6 +5,7 @@
 
 #include "lib/program.h"
 #include "lib/wire.h"
+#include "ssmtp/certificate.h"
 #include "ssmtp/commit.h"
 #include "ssmtp/crowd.h"
 #include "ssmtp/room.h"
@@ -23,6 +24,7 @@ struct client_context {
     struct committer *committer;
     struct room room;
     struct crowd *crowd;
+    struct certificate *certificate;
     unsigned worker;
     /* It is over: the client is freed after the call. */
     void (*gone)(void *arg, struct client *c);
@@ -31,10 +33,11 @@ struct client_context {
     size_t clients;
 };
 
-/* Serves an accepted socket, whose client was let into the crowd at `slot`. The socket and the
- * place in the crowd are its own from now on, even if it is NULL for want of memory. */
+/* `mode`: how TLS begins there, never AUTO. Serves an accepted socket, whose client was let into
+ * the crowd at `slot`. The socket and the place in the crowd are its own from now on, even if it is
+ * NULL for want of memory. */
 struct client *client_start(struct client_context *x, int fd, const struct sockaddr *peer,
-                            uint32_t slot);
+                            uint32_t slot, enum tls_mode mode);
 /* 421, at once or after the transaction in hand. The client may be freed in it. */
 void client_stop(struct client *c);
 /* 421 at once, unless a message is being committed: then after that. */

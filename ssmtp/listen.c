@@ -1,6 +1,7 @@
 /* See listen.h. */
 #include "ssmtp/listen.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -36,7 +37,39 @@ static bool take_inherited(int fd, struct diag *d)
     return true;
 }
 
-bool listen_inherited(struct listen_set *set, struct diag *d)
+static bool is_ours(const struct site_service *s)
+{
+    return span_eq_nocase(span_of(s->module != NULL ? s->module : s->name), SPAN("SSMTP"));
+}
+
+static enum tls_mode resolved(uint64_t mode, uint64_t port)
+{
+    return mode == TLSMODE_OFF         ? TLSMODE_OFF
+           : site_implicit(mode, port) ? TLSMODE_IMPLICIT
+                                       : TLSMODE_STARTTLS;
+}
+
+enum tls_mode listen_mode(const struct site *site, int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } own = {.any.sa_family = AF_UNSPEC};
+    socklen_t size = sizeof(own);
+    uint64_t port = 0;
+
+    if (getsockname(fd, &own.any, &size) == 0 && own.any.sa_family == AF_INET)
+        port = ntohs(own.v4.sin_port);
+    else if (own.any.sa_family == AF_INET6)
+        port = ntohs(own.v6.sin6_port);
+    for (size_t i = 0; i < site->services; i++)
+        if (is_ours(&site->service[i]) && site->service[i].port == port)
+            return resolved(site->service[i].tls, port);
+    return resolved(TLSMODE_AUTO, port);
+}
+
+bool listen_inherited(const struct site *site, struct listen_set *set, struct diag *d)
 {
     uint64_t pid = 0, n = 0;
     bool ours = environment_number("LISTEN_PID", &pid) && pid == (uint64_t)getpid() &&
@@ -53,6 +86,7 @@ bool listen_inherited(struct listen_set *set, struct diag *d)
     for (int fd = FIRST_INHERITED; set->n < n; fd++) {
         if (!take_inherited(fd, d))
             return false;
+        set->tls[set->n] = listen_mode(site, fd);
         set->fd[set->n++] = fd;
     }
     return true;
@@ -101,10 +135,12 @@ static bool open_service(const struct site_service *s, bool own, struct listen_s
                         where);
     for (const struct addrinfo *a = found; a != NULL && set->n < LISTEN_MAX; a = a->ai_next) {
         int fd = open_socket(a, own);
-        if (fd >= 0)
+        if (fd >= 0) {
+            set->tls[set->n] = resolved(s->tls, s->port);
             set->fd[set->n++] = fd;
-        else
+        } else {
             error = errno;
+        }
         if (error != 0 && !is_missing_family(error))
             break;
     }
@@ -112,11 +148,6 @@ static bool open_service(const struct site_service *s, bool own, struct listen_s
     if (error == 0 || (set->n > before && is_missing_family(error)))
         return true;
     return diag_set(d, 0, 0, "cannot listen at %s, port %s: %s", where, port, strerror(error));
-}
-
-static bool is_ours(const struct site_service *s)
-{
-    return span_eq_nocase(span_of(s->module != NULL ? s->module : s->name), SPAN("SSMTP"));
 }
 
 bool listen_services(const struct site *site, bool own, struct listen_set *set, struct diag *d)

@@ -25,6 +25,7 @@ struct server;
 struct listener {
     struct server *server;
     int fd;
+    enum tls_mode tls;
     struct loop_event *event;
 };
 
@@ -74,29 +75,31 @@ static bool may_tell(struct server *s)
     return true;
 }
 
-static void turn_away(struct server *s, int fd, const union peer *peer, enum crowd_verdict v)
+static void turn_away(struct server *s, int fd, const union peer *peer, enum tls_mode mode,
+                      enum crowd_verdict v)
 {
     const char *why = v == CROWD_CLIENT ? "4.7.0 Too many connections from your address"
                                         : "4.3.2 Too many connections, try again later";
     char line[sizeof(s->context.site.host) + 80], literal[CLIENT_LITERAL];
 
     int n = snprintf(line, sizeof(line), "421 %s\r\n", why);
-    (void)!send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL); /* a courtesy */
+    if (mode != TLSMODE_IMPLICIT)
+        (void)!send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL); /* a courtesy */
     close(fd);
     client_literal(&peer->any, literal);
     if (may_tell(s))
         MSG(&s->program->log, T01SM051W, literal, why);
 }
 
-static void let_in(struct server *s, int fd, const union peer *peer)
+static void let_in(struct server *s, int fd, const union peer *peer, enum tls_mode mode)
 {
     struct client_context *x = &s->context;
     uint32_t slot = crowd_slot(x->crowd, &peer->any);
 
     enum crowd_verdict v = crowd_enter(x->crowd, x->worker, slot);
     if (v != CROWD_ENTERED)
-        turn_away(s, fd, peer, v);
-    else if (client_start(x, fd, &peer->any, slot) == NULL && may_tell(s))
+        turn_away(s, fd, peer, mode, v);
+    else if (client_start(x, fd, &peer->any, slot, mode) == NULL && may_tell(s))
         MSG(&s->program->log, T01SM053W, strerror(ENOMEM));
 }
 
@@ -126,7 +129,7 @@ static void on_connection(void *arg)
         socklen_t size = sizeof(peer);
         int fd = accept4(l->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            let_in(l->server, fd, &peer);
+            let_in(l->server, fd, &peer, l->tls);
             continue;
         }
         if (errno == EAGAIN)
@@ -195,10 +198,13 @@ static void on_grace_over(void *arg)
 static void on_reload(void *arg)
 {
     struct server *s = arg;
+    struct diag d;
 
     program_reload(s->program);
     learn_site(s);
     s->params->reloaded(s->params->arg);
+    if (!certificate_load(s->context.certificate, s->program->site, &d))
+        MSG(&s->program->log, T01SM003E, s->program->member, d.text);
 }
 
 /* Start and end. */
@@ -207,7 +213,7 @@ static bool open_listeners(struct server *s, const struct listen_set *set)
 {
     for (size_t i = 0; i < set->n; i++) {
         struct listener *l = &s->listener[s->listeners++];
-        *l = (struct listener){.server = s, .fd = set->fd[i]};
+        *l = (struct listener){.server = s, .fd = set->fd[i], .tls = set->tls[i]};
         l->event = loop_readable(s->context.loop, l->fd, on_connection, l);
         if (l->event == NULL)
             return false;
@@ -222,7 +228,7 @@ static void start_single(struct server *s, int fd)
 
     s->single = true;
     getpeername(fd, &peer.any, &size);
-    let_in(s, fd, &peer);
+    let_in(s, fd, &peer, listen_mode(s->program->site, fd));
     end_if_empty(s);
 }
 
@@ -335,6 +341,7 @@ int server_run(const struct server_params *params)
 
     *x = (struct client_context){.program = params->program,
                                  .crowd = params->crowd,
+                                 .certificate = params->certificate,
                                  .worker = params->worker,
                                  .gone = on_gone,
                                  .arg = &s};

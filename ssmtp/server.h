@@ -3,6 +3,7 @@
 #define SSMTP_SERVER_H
 
 #include "lib/program.h"
+#include "ssmtp/certificate.h"
 #include "ssmtp/crowd.h"
 #include "ssmtp/listen.h"
 
@@ -13,8 +14,9 @@ struct server_params {
     int single;
     int parent; /* at its end when the parent is gone; -1: there is none */
     struct crowd *crowd;
-    unsigned worker;  /* its row in the crowd */
-    uint64_t journal; /* octets that its journal is to have; 0: none */
+    struct certificate *certificate; /* this process's own */
+    unsigned worker;                 /* its row in the crowd */
+    uint64_t journal;                /* octets that its journal is to have; 0: none */
     /* The configuration was read again: sets the limits of the crowd. */
     void (*reloaded)(void *arg);
     void *arg;

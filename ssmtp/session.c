@@ -10,6 +10,7 @@
 /* Every fixed reply there is. */
 enum answer {
     ANSWER_NONE,
+    ANSWER_TLS,
     ANSWER_BYE,
     ANSWER_OK,
     ANSWER_SENDER,
@@ -34,6 +35,9 @@ enum answer {
     ANSWER_BODY_SYNTAX,
     ANSWER_TWICE,
     ANSWER_NO_EXPN,
+    ANSWER_NO_TLS,
+    ANSWER_NO_TLS_HERE,
+    ANSWER_TLS_TWICE,
     ANSWER_NO_MAIL_HERE,
     ANSWER_NO_RCPT_HERE,
     ANSWER_NO_DATA_HERE,
@@ -57,6 +61,7 @@ static const struct {
     unsigned code;
     const char *enhanced, *text;
 } answers[ANSWERS] = {
+    [ANSWER_TLS] = {220, "2.0.0", "Begin TLS"},
     [ANSWER_BYE] = {221, "2.0.0", "Goodbye"},
     [ANSWER_OK] = {250, "2.0.0", "OK"},
     [ANSWER_SENDER] = {250, "2.1.0", "Sender OK"},
@@ -81,6 +86,9 @@ static const struct {
     [ANSWER_BODY_SYNTAX] = {501, "5.5.4", "BODY is 7BIT or 8BITMIME"},
     [ANSWER_TWICE] = {501, "5.5.4", "A parameter stands twice"},
     [ANSWER_NO_EXPN] = {502, "5.5.1", "Lists are not expanded here"},
+    [ANSWER_NO_TLS] = {502, "5.5.1", "TLS is not offered here"},
+    [ANSWER_NO_TLS_HERE] = {503, "5.5.1", "STARTTLS comes after EHLO, outside a transaction"},
+    [ANSWER_TLS_TWICE] = {503, "5.5.1", "TLS is on already"},
     [ANSWER_NO_MAIL_HERE] = {503, "5.5.1", "MAIL comes after EHLO, once in a transaction"},
     [ANSWER_NO_RCPT_HERE] = {503, "5.5.1", "RCPT comes after MAIL"},
     [ANSWER_NO_DATA_HERE] = {503, "5.5.1", "DATA comes after MAIL and an accepted RCPT"},
@@ -95,7 +103,7 @@ static const struct {
     [ANSWER_AMBIGUOUS] = {553, "5.1.4", "Ambiguous: several users have that name"},
     [ANSWER_LOOP] = {554, "5.4.6", "Too many Received fields: the mail goes in circles"},
     [ANSWER_EARLY] = {554, "5.5.0", "You spoke before the greeting, closing"},
-    [ANSWER_AHEAD] = {554, "5.5.0", "Input came before the reply to DATA, closing"},
+    [ANSWER_AHEAD] = {554, "5.5.0", "Input came before the reply, closing"},
     [ANSWER_PARAMETER] = {555, "5.5.4", "Parameter not known here"},
 };
 
@@ -183,6 +191,8 @@ static void begin_session(struct receiver *r, struct span args, bool esmtp, stru
     if (esmtp)
         buf_printf(&text, "\nSIZE %" PRIu64 "\n8BITMIME\nPIPELINING\nENHANCEDSTATUSCODES\nHELP",
                    r->site->maxsize);
+    if (esmtp && !r->secure && r->events->starttls(r->arg))
+        buf_adds(&text, "\nSTARTTLS");
     if (!reply_write(out, 250, NULL, BUF_SPAN(&text)) || text.failed)
         out->failed = true;
     buf_free(&text);
@@ -197,6 +207,35 @@ static void do_helo(struct receiver *r, struct span args, struct buf *out)
 static void do_ehlo(struct receiver *r, struct span args, struct buf *out)
 {
     begin_session(r, args, true, out);
+}
+
+/* STARTTLS. Nothing may come with it (its row says so): the reply is the last word in clear. */
+static void do_starttls(struct receiver *r, struct span args, struct buf *out)
+{
+    if (args.n > 0) {
+        refuse(r, ANSWER_NO_ARGUMENT, out);
+    } else if (r->secure) {
+        refuse(r, ANSWER_TLS_TWICE, out);
+    } else if (!r->events->starttls(r->arg)) {
+        refuse(r, ANSWER_NO_TLS, out);
+    } else {
+        say(ANSWER_TLS, out);
+        r->phase = RECEIVER_TLS;
+    }
+}
+
+void receiver_secured(struct receiver *r, struct buf *out)
+{
+    r->secure = true;
+    r->esmtp = false;
+    span_copy(SPAN("unknown"), r->helo, sizeof(r->helo));
+    forget(r);
+    r->line_len = 0;
+    r->line_long = r->line_cr = false;
+    if (r->phase == RECEIVER_TLS)
+        r->phase = RECEIVER_START;
+    if (r->stopping)
+        say_closing(r, ANSWER_STOPPING, out);
 }
 
 /* MAIL and RCPT. */
@@ -563,6 +602,8 @@ static const struct verb {
      do_rcpt, "add a recipient"},
     {"DATA", "", RECEIVER_RCPT, ANSWER_NO_DATA_HERE, true, false, do_data,
      "wait for 354, then send the text and a line with a dot"},
+    {"STARTTLS", "", RECEIVER_IDLE, ANSWER_NO_TLS_HERE, true, true, do_starttls,
+     "wait for 220, then begin TLS; only where EHLO offers it"},
     {"RSET", "", GREETED, ANSWER_GREETING_FIRST, false, true, do_rset, "forget the transaction"},
     {"NOOP", " [text]", GREETED, ANSWER_GREETING_FIRST, false, true, do_noop, "do nothing"},
     {"VRFY", " user", GREETED, ANSWER_GREETING_FIRST, false, true, do_vrfy, "ask about a user"},
@@ -684,7 +725,7 @@ size_t receiver_input(struct receiver *r, struct span in, struct buf *out)
 
     if (r->phase == RECEIVER_CONNECTED && in.n > 0)
         say_closing(r, ANSWER_EARLY, out);
-    while (in.n > 0 && !(r->phase & (RECEIVER_WAIT | RECEIVER_CLOSED)) &&
+    while (in.n > 0 && !(r->phase & (RECEIVER_WAIT | RECEIVER_TLS | RECEIVER_CLOSED)) &&
            out->len < RECEIVER_REPLIES_MAX) {
         if (r->phase == RECEIVER_DATA)
             take_text(r, &in, out);

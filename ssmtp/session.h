@@ -3,6 +3,7 @@
  *
  *   CONNECTED -> START -> IDLE -> MAIL -> RCPT -> DATA -> WAIT -> IDLE ...      any -> CLOSED
  *             greet    HELO   MAIL    RCPT    DATA    CRLF.CRLF   receiver_committed()
+ *                      IDLE -> TLS -> START                        STARTTLS, receiver_secured()
  *
  * One table of verbs says in which phases each is lawful (session.c). Trusts nothing that comes in:
  * a command line is bounded and ends with CR LF only, the tail of a longer one is never a command,
@@ -22,6 +23,7 @@ enum receiver_phase {
     RECEIVER_RCPT = 16,     /* at least one recipient */
     RECEIVER_DATA = 32,     /* text is coming */
     RECEIVER_WAIT = 64,     /* a message is whole: store it, then receiver_committed() */
+    RECEIVER_TLS = 256,     /* 220 was said: the handshake, then receiver_secured() */
     RECEIVER_CLOSED = 128   /* close the connection when the replies are sent */
 };
 
@@ -74,6 +76,8 @@ struct receiver_events {
     /* Who is that, a name or a path? Asked only with receiver_site.vrfy. GOOD writes his full name
      * and mailbox. */
     enum receiver_verdict (*verify)(void *arg, struct span who, struct buf *to);
+    /* Can TLS begin by STARTTLS? */
+    bool (*starttls)(void *arg);
 };
 
 struct receiver {
@@ -82,6 +86,7 @@ struct receiver {
     const struct receiver_events *events;
     void *arg;
     bool esmtp;                        /* the session began with EHLO */
+    bool secure;                       /* under TLS */
     bool stopping;                     /* 421 when the transaction in hand is over */
     bool message;                      /* between `begin` and WAIT or `drop` */
     bool quit;                         /* the client closed the session, by QUIT */
@@ -106,8 +111,11 @@ void receiver_open(struct receiver *r, const struct receiver_site *site,
 void receiver_close(struct receiver *r);
 /* The greeting. Input before it is an early talker's: 554. */
 void receiver_greet(struct receiver *r, struct buf *out);
+/* The handshake is done: the session begins anew (RFC 3207 4.2). Also before receiver_greet(),
+ * where TLS begins at once. */
+void receiver_secured(struct receiver *r, struct buf *out);
 /* Takes octets from the client, appends replies to *out. Returns how many were taken: fewer than
- * all when it came to WAIT or CLOSED, or has many replies; the rest is to be given again. When
+ * all when it came to WAIT, TLS or CLOSED, or has many replies; the rest is to be given again. When
  * out->failed is set, end the connection: replies were lost. */
 size_t receiver_input(struct receiver *r, struct span in, struct buf *out);
 /* In WAIT: what became of the message. `name` goes into the reply to GOOD. */

@@ -39,6 +39,7 @@ struct ssmtp {
     bool shared; /* all workers use listeners[0] */
     struct crowd *crowd;
     struct crew crew;
+    struct certificate certificate;
     int single; /* the connection of inetd, or -1 */
 };
 
@@ -195,7 +196,7 @@ static bool open_listeners(struct ssmtp *s)
     const struct site *site = s->program.site;
     struct diag d = {0};
 
-    if (!listen_inherited(&s->listeners[0], &d))
+    if (!listen_inherited(site, &s->listeners[0], &d))
         return cannot_start(s, d.text);
     s->shared = s->listeners[0].n > 0;
     if (s->shared)
@@ -233,6 +234,7 @@ static int work(void *arg, unsigned worker)
                                    .single = s->single,
                                    .parent = s->crew.child ? s->crew.alive : -1,
                                    .crowd = s->crowd,
+                                   .certificate = &s->certificate,
                                    .worker = worker,
                                    .journal = s->options.journal << 10,
                                    .reloaded = limit_crowd,
@@ -260,9 +262,33 @@ static void died(void *arg, unsigned worker, int status)
     MSG(&s->program.log, T01SM055E, msg_num(worker + 1).text, how);
 }
 
+static bool load_certificate(struct ssmtp *s)
+{
+    struct diag d;
+
+    if (certificate_load(&s->certificate, s->program.site, &d))
+        return true;
+    MSG(&s->program.log, T01SM003E, s->program.member, d.text);
+    return false;
+}
+
+/* For --check. */
+static bool certificate_fits(const struct program *p, struct diag *d)
+{
+    struct certificate c = {0};
+    bool good = certificate_load(&c, p->site, d);
+
+    certificate_free(&c);
+    return good;
+}
+
+/* For workers that are started later. */
 static void reload(void *arg)
 {
-    program_reload(&((struct ssmtp *)arg)->program);
+    struct ssmtp *s = arg;
+
+    program_reload(&s->program);
+    load_certificate(s);
     limit_crowd(arg);
 }
 
@@ -313,8 +339,13 @@ static int start(struct ssmtp *s)
     raise_limits(s);
     if (s->single < 0 && !open_listeners(s))
         return EX_UNAVAILABLE;
-    int status = program_become_user(&s->program) && prepare(s) ? serve(s) : EX_CANTCREAT;
+    if (!program_become_user(&s->program))
+        return EX_CANTCREAT;
+    if (!load_certificate(s)) /* as USER, so that a reload can do it too */
+        return EX_CONFIG;
+    int status = prepare(s) ? serve(s) : EX_CANTCREAT;
     crowd_free(s->crowd);
+    certificate_free(&s->certificate);
     return status;
 }
 
@@ -323,7 +354,8 @@ int ssmtp_main(int argc, char **argv)
     struct ssmtp s = {
         .program = {.name = "ssmtp",
                     .synopsis =
-                        "[--workers N] [--connections N] [--per-client N] [--journal N] [--inetd]"},
+                        "[--workers N] [--connections N] [--per-client N] [--journal N] [--inetd]",
+                    .fits = certificate_fits},
         .options = {.journal = JOURNAL_KIB},
         .single = -1,
     };

@@ -44,8 +44,12 @@ bool store_names_next(struct store_names *n, bool taken, char name[STORE_NAME])
 /* The trace field of RFC 5321 4.4, folded. */
 static void put_received(struct buf *out, const struct store_head *h, const char *name)
 {
-    buf_printf(out, "Received: from %s (%s)\n\tby %s (SSMTP) with %s id %s;\n\t", h->helo,
-               h->literal, h->host, h->esmtp ? "ESMTP" : "SMTP", name);
+    const char *with = !h->esmtp ? "SMTP" : h->tls != NULL ? "ESMTPS" : "ESMTP"; /* RFC 3848 */
+
+    buf_printf(out, "Received: from %s (%s)\n\t", h->helo, h->literal);
+    if (h->tls != NULL)
+        buf_printf(out, "(%s)\n\t", h->tls);
+    buf_printf(out, "by %s (SSMTP) with %s id %s;\n\t", h->host, with, name);
     header_date(out, h->wall, h->offset);
     buf_addc(out, '\n');
 }

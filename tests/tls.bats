@@ -280,6 +280,227 @@ clear=$'-> 220 hi\n<- ^EHLO\n-> 250-hi\n-> 250 STARTTLS\n'${mail#*250 hi$'\n'}
   assert_output --regexp 'with ESMTPS id'
 }
 
+# A receiver's site and its program. $1: keywords of SMTP; $2: of its SERVICE; then options.
+receiver() {
+  local smtp=${1-"CERT($TLS/good.crt) KEY($TLS/good.key)"} service=${2-} options=("${@:3}")
+  site
+  sed -i "s|REMOTE(RMT21)|REMOTE(RMT21) $smtp|" "$MEMBER"
+  echo "SERVICE NAME(SMTP) MODULE(SSMTP) PORT($PORT) ADDRESS(127.0.0.1) $service" >>"$MEMBER"
+  start_server ssmtp "$BUILD/ssmtp" -C "$MEMBER" --log stderr --workers 1 --per-client 1000 "${options[@]}"
+  wait_for_port "$PORT"
+}
+
+received() {
+  cat "$(find "$SPOOL/jes/POST" -type f ! -name '.*')"
+}
+
+# has_mail [N]: so many spool files are there.
+has_mail() {
+  (($(find "$SPOOL/jes/POST" -type f ! -name '.*' | wc -l) == ${1:-1}))
+}
+
+log_has() {
+  grep -q -- "$1" "$(servers_dir)/ssmtp.log"
+}
+
+# served [OPTION...]: the certificate that s_client is shown, by its common name.
+served() {
+  openssl s_client -connect "127.0.0.1:$PORT" -starttls smtp -CAfile "$TLS/ca.pem" "$@" </dev/null 2>&1
+}
+
+hello=$'<reply 220\n-> EHLO client.example\n<reply 250'
+started=$hello$'\n-> STARTTLS\n<reply 220\ntls'
+envelope=$'-> EHLO client.example\n<reply 250\n-> MAIL FROM:<a@client.example>\n<reply 250\n-> RCPT TO:<cdoaks@mail.example.org>\n<reply 250\n-> DATA\n<reply 354'
+
+@test "ssmtp: swaks by STARTTLS; the Received field tells version and cipher" {
+  receiver
+  run swaks --server "127.0.0.1:$PORT" -tls --tls-ca-path "$TLS/ca.pem" --ehlo client.example --from a@client.example \
+    --to cdoaks@mail.example.org --body 'the text'
+  assert_success
+  assert_output --partial '250 STARTTLS'
+  wait_until 5 has_mail
+  run received
+  assert_line --index 2 'Received: from client.example ([127.0.0.1])'
+  assert_line --index 3 --regexp $'^\t\\(TLSv1\\.3 TLS_[A-Z0-9_]+ (128|256) bits\\)$'
+  assert_line --index 4 --regexp $'^\tby mail\\.example\\.org \\(SSMTP\\) with ESMTPS id '
+  log_has 'T01SM122I TLS WITH CLIENT \[127.0.0.1\]: TLSv1.3'
+}
+
+@test "ssmtp: curl by TLS at once" {
+  receiver "CERT($TLS/rsa.pem)" 'TLS(IMPLICIT)'
+  printf 'Subject: t\r\n\r\nthe text\r\n' >mail
+  run curl -sS --cacert "$TLS/ca.pem" --url "smtps://127.0.0.1:$PORT/client.example" --mail-from a@client.example \
+    --mail-rcpt cdoaks@mail.example.org --upload-file mail
+  assert_success
+  wait_until 5 has_mail
+  run received
+  assert_output --partial 'with ESMTPS id'
+  # Clear text at that port gets nothing.
+  run tls_client $'-> EHLO client.example\nexpect-close'
+  refute_output --partial '220'
+  wait_until 5 log_has 'T01SM123I TLS WITH CLIENT \[127.0.0.1\] FAILED: what came is no TLS'
+}
+
+@test "ssmtp: the session begins anew, is offered no second TLS, and ends with close_notify" {
+  receiver
+  tls_client "$hello"$'\n-> STARTTLS\n<reply 220\ntls\n-> MAIL FROM:<a@client.example>\n<reply 503
+-> EHLO client.example\n<- 250-mail\n<- 250-SIZE\n<- 250-8BITMIME\n<- 250-PIPELINING\n<- 250-ENHANCED\n<- 250 HELP
+-> STARTTLS\n<reply 503\n-> QUIT\n<reply 221\nexpect-tls-end\nexpect-close'
+}
+
+@test "ssmtp: what comes with STARTTLS or before the handshake is never used" {
+  receiver
+  tls_client "$hello"$'\n->> STARTTLS\\r\\nEHLO evil.example\\r\\n\n<- 554 5.5.0 Input came before the reply\nexpect-close'
+  tls_client "$hello"$'\n-> STARTTLS\n<reply 220\n->> MAIL FROM:<evil@client.example>\\r\\n\nuntil-close'
+  wait_until 5 log_has 'T01SM123I TLS WITH CLIENT \[127.0.0.1\] FAILED: what came is no TLS'
+  refute log_has 'evil'
+}
+
+@test "ssmtp: a tail in clear behind close_notify is refused, and the message with it" {
+  receiver
+  tls_client "$started"$'\n'"$envelope"$'\n->> Subject: t\\r\\n\\r\\nthe text\\r\\n\ntls-end\n->> .\\r\\n\nuntil-close'
+  wait_until 5 log_has 'T01SM123I TLS WITH CLIENT \[127.0.0.1\] FAILED: octets came behind the end of TLS'
+  tls_client "$started"$'\n'"$envelope"$'\n->> .\\r\\n\n<reply 250\ntls-end\n->> EHLO x\\r\\n\nuntil-close'
+  has_mail 1
+}
+
+@test "ssmtp: TLS 1.1, garbage and silence end in time" {
+  receiver "CERT($TLS/good.pem) TIMECMD(1S)"
+  tls_client "$hello"$'\n-> STARTTLS\n<reply 220\ntls-fails' --max TLSv1_1
+  wait_until 5 log_has 'offers no version from TLS 1.2 on'
+  tls_client "$hello"$'\n-> STARTTLS\n<reply 220\n->> \\x16\\x03\\x01\\x40\\x00\nexpect-close'
+  tls_client "$hello"$'\n-> STARTTLS\n<reply 220\nexpect-close'
+}
+
+@test "ssmtp: without a certificate, or by TLS(NONE), TLS is not offered" {
+  receiver ''
+  tls_client $'<reply 220\n-> EHLO client.example\n<- 250-mail\n<- 250-SIZE\n<- 250-8BITMIME\n<- 250-PIPELINING\n<- 250-ENHANCED\n<- 250 HELP
+-> STARTTLS\n<reply 502\n-> QUIT\n<reply 221\nexpect-close'
+  stop_server ssmtp
+  PORT=$(free_port)
+  rm -r "$SITE" "$(servers_dir)"
+  receiver "CERT($TLS/good.pem)" 'TLS(NONE)'
+  tls_client "$hello"$'\n-> STARTTLS\n<reply 502'
+}
+
+@test "ssmtp: RSA and ECDSA side by side" {
+  receiver "CERT($TLS/good.pem,$TLS/rsa.pem)"
+  run served -tls1_2 -cipher aRSA
+  assert_output --partial 'Verify return code: 0 (ok)'
+  assert_output --partial 'CN = rsa'
+  run served -tls1_2 -cipher aECDSA
+  assert_output --partial 'CN = good'
+  # What is weak is not agreed.
+  run served -tls1_2 -cipher 'AES128-SHA:ECDHE-RSA-AES128-SHA:AES128-GCM-SHA256'
+  assert_output --partial 'handshake failure'
+}
+
+@test "ssmtp: a new certificate at SIGHUP without a restart; a bad one is told, and the old one stays" {
+  cp "$TLS/good.crt" "$TLS/good.key" .
+  chmod 600 good.key
+  receiver "CERT($PWD/good.crt) KEY($PWD/good.key)"
+  local pid
+  pid=$(server_pid ssmtp)
+  run served
+  assert_output --partial 'CN = good'
+  cp "$TLS/rsa.crt" good.crt
+  kill -HUP "$pid"
+  wait_until 5 log_has 'T01SM003E .*does not belong to CERT'
+  run served
+  assert_output --partial 'CN = good'
+  cp "$TLS/rsa.key" good.key
+  chmod 600 good.key
+  kill -HUP "$pid"
+  served_rsa() { served | grep -q 'CN = rsa'; }
+  wait_until 5 served_rsa
+  # Sessions of before go on; a key that is gone does no harm either.
+  rm good.key
+  kill -HUP "$pid"
+  wait_until 5 log_has 'T01SM003E .*cannot be read'
+  run served
+  assert_output --partial 'CN = rsa'
+}
+
+@test "ssmtp: client certificates on request; only a verified name is told" {
+  receiver "CERT($TLS/good.pem) CLIENTCA($TLS/ca.pem)"
+  local cert
+  for cert in client self old; do
+    rm -f "$SPOOL"/jes/POST/SSMTP*
+    tls_client "$started"$'\n'"$envelope"$'\n->> .\\r\\n\n<reply 250' --cert "$TLS/$cert.pem"
+    wait_until 5 has_mail
+    run received
+    if [[ $cert == client ]]; then
+      assert_line --index 3 --regexp $'^\t\\(TLSv1\\.3 .* bits, client client verified\\)$'
+    else
+      assert_line --index 3 --regexp $'^\t\\(TLSv1\\.3 [A-Z0-9_]+ [0-9]+ bits\\)$'
+    fi
+  done
+  tls_client "$started"$'\n-> NOOP\n<reply 250' # and none at all
+}
+
+@test "ssmtp: a session is resumed by whichever worker, in both versions" {
+  receiver "CERT($TLS/good.pem)" '' --workers 3
+  local version i
+  for version in -tls1_2 -tls1_3; do
+    printf 'QUIT\r\n' | openssl s_client -connect "127.0.0.1:$PORT" -starttls smtp "$version" -sess_out session -ign_eof >first 2>&1
+    grep -q '^New' first
+    for i in 1 2 3 4 5 6; do
+      run openssl s_client -connect "127.0.0.1:$PORT" -starttls smtp "$version" -sess_in session </dev/null
+      assert_output --partial 'Reused, TLSv1.'
+    done
+  done
+}
+
+@test "ssmtp: keys that everybody may read, or that USER may not, stop it at the start" {
+  cp "$TLS/good.key" "$TLS/good.crt" .
+  chmod 604 good.key
+  site
+  sed -i "s|REMOTE(RMT21)|REMOTE(RMT21) CERT($PWD/good.crt) KEY($PWD/good.key)|" "$MEMBER"
+  echo "SERVICE NAME(SMTP) MODULE(SSMTP) PORT($PORT)" >>"$MEMBER"
+  run "$BUILD/ssmtp" -C "$MEMBER" --check
+  assert_failure 78
+  assert_output --partial 'may be read by everybody: chmod o-rwx it'
+  ((EUID == 0)) || skip 'needs root'
+  chmod 600 good.key
+  run "$BUILD/ssmtp" -C "$MEMBER" --check
+  assert_success
+  sed -i "s|SPOOL($SPOOL)|SPOOL($SPOOL) USER(nobody)|" "$MEMBER"
+  open_site
+  run "$BUILD/ssmtp" -C "$MEMBER" --log stderr
+  assert_failure 78
+  assert_output --partial 'cannot be read: Permission denied; the USER of the programs must be able to'
+}
+
+@test "ssmtp: Postfix with TLS as the client" {
+  require_postfix
+  chmod a+rx "$BATS_FILE_TMPDIR" "$TLS"
+  chmod a+r "$TLS/ca.pem"
+  receiver "CERT($TLS/good.pem,$TLS/rsa.pem)"
+  local to=$PORT
+  start_postfix "$BATS_TEST_TMPDIR/postfix" far.example "default_transport = smtp:[127.0.0.1]:$to" \
+    'smtp_tls_security_level = secure' 'smtp_tls_secure_cert_match = localhost' "smtp_tls_CAfile = $TLS/ca.pem" \
+    'smtpd_relay_restrictions = permit_mynetworks, reject' 'smtpd_recipient_restrictions = permit_mynetworks, reject'
+  echo 'smtp unix - - n - - smtp' >>"$POSTFIX_DIR/etc/master.cf"
+  postfix -c "$POSTFIX_DIR/etc" reload
+  swaks --server "127.0.0.1:$POSTFIX_PORT" --from a@client.example --to cdoaks@mail.example.org --body 'the text'
+  wait_until 20 has_mail || { cat "$POSTFIX_DIR/log"; false; }
+  run received
+  assert_output --partial 'from mta.far.example ([127.0.0.1])'
+  assert_output --partial 'with ESMTPS id'
+}
+
+@test "usmtp and ssmtp: a chain of two sites, verified" {
+  receiver
+  mv "$SITE/APPCFG00" "$SITE/APPCFG01" # its server has read it
+  sender 'TLS(VERIFY)'
+  printf 'X-From: CDoaks@mail.example.org\nX-To: cdoaks@mail.example.org\n\nx\n' >"$SPOOL/jes/RMT21/.m"
+  mv "$SPOOL/jes/RMT21/.m" "$SPOOL/jes/RMT21/m"
+  "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+  run usmtp
+  assert_output --partial '(verified)'
+  assert_output --partial 'status=sent (250 2.0.0 SPOOLED AS'
+}
+
 teardown() {
   stop_postfix
   stop_all

@@ -102,9 +102,17 @@ static enum receiver_verdict on_verify(void *arg, struct span who, struct buf *t
     return who.p[0] == 'a' ? RECEIVER_GOOD : RECEIVER_AMBIGUOUS;
 }
 
+static bool on_starttls(void *arg)
+{
+    const struct session *s = arg;
+
+    CHECK(!s->r.secure && !s->open);
+    return s->choices & 64;
+}
+
 static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,
                                               on_begin,   on_text,      on_took, on_drop,
-                                              on_verify};
+                                              on_verify,  on_starttls};
 
 static void commit(struct session *s, struct buf *out)
 {
@@ -146,7 +154,8 @@ static struct span next_piece(struct span in, enum cut cut)
 
 static void play(struct session *s, struct span in, unsigned choices, enum cut cut)
 {
-    *s = (struct session){.site = {.host = "host.example", .maxsize = 4096, .vrfy = choices & 32}, .choices = choices};
+    *s = (struct session){.site = {.host = "host.example", .maxsize = 4096, .vrfy = choices & 32},
+                          .choices = choices};
     receiver_open(&s->r, &s->site, &events, s);
     if (!(choices & 8))
         receiver_greet(&s->r, &s->replies);
@@ -155,7 +164,7 @@ static void play(struct session *s, struct span in, unsigned choices, enum cut c
         struct buf out = {0};
         size_t taken = receiver_input(&s->r, piece, &out);
         CHECK(taken <= piece.n);
-        CHECK(taken == piece.n || s->r.phase & (RECEIVER_WAIT | RECEIVER_CLOSED) ||
+        CHECK(taken == piece.n || s->r.phase & (RECEIVER_WAIT | RECEIVER_TLS | RECEIVER_CLOSED) ||
               out.len >= RECEIVER_REPLIES_MAX);
         in = span_from(in, taken);
         check_replies(BUF_SPAN(&out));
@@ -163,6 +172,11 @@ static void play(struct session *s, struct span in, unsigned choices, enum cut c
         buf_clear(&out);
         if (s->r.phase == RECEIVER_WAIT)
             commit(s, &out);
+        if (s->r.phase == RECEIVER_TLS) {
+            CHECK(receiver_input(&s->r, SPAN("NOOP\r\n"), &out) == 0 && out.len == 0);
+            receiver_secured(&s->r, &out);
+            CHECK(s->r.phase == RECEIVER_START && s->r.envelope.nto == 0);
+        }
         check_replies(BUF_SPAN(&out));
         buf_addspan(&s->replies, BUF_SPAN(&out));
         buf_free(&out);

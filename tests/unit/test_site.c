@@ -112,6 +112,7 @@ static void names_what_is_wrong_and_where(void **state)
         {"SYSTEM HOST(h)\nSMTP KEY(/k)\n", 0, 0, "without CERT"},
         {"SYSTEM HOST(h)\nSMTP CLIENTCA(/k)\n", 0, 0, "without CERT"},
         {"SYSTEM HOST(h)\nSERVICE NAME(S) TLS(IMPLICIT)\n", 0, 0, "needs CERT"},
+        {"SYSTEM HOST(h)\nSERVICE NAME(S) PORT(465)\n", 0, 0, "needs CERT"},
         {"SYSTEM HOST([1.2.3])\n", 1, 13, "host name"},
         {"SYSTEM HOST(h) SPOOL(relative)\n", 1, 22, "begins with /"},
         {"  SYSTEM HOST(h)\n", 1, 0, ""},

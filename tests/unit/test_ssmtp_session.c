@@ -22,7 +22,7 @@ struct fixture {
     struct buf text;   /* of the message in hand */
     struct buf stored; /* of all messages: from, to, text */
     enum receiver_verdict room, begin, commit;
-    bool more, refuse_text;
+    bool more, refuse_text, tls;
     unsigned begun, took, dropped, greeted, commits;
 };
 
@@ -107,8 +107,14 @@ static enum receiver_verdict on_verify(void *arg, struct span who, struct buf *t
     return RECEIVER_GOOD;
 }
 
-static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,  on_begin,
-                                              on_text,    on_took,      on_drop, on_verify};
+static bool on_starttls(void *arg)
+{
+    return ((struct fixture *)arg)->tls;
+}
+
+static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,
+                                              on_begin,   on_text,      on_took, on_drop,
+                                              on_verify,  on_starttls};
 
 static void open_session(struct fixture *f)
 {
@@ -239,6 +245,7 @@ static const struct {
     {"RCPT", "RCPT TO:<u2@host.example>", RECEIVER_MAIL | RECEIVER_RCPT, "250", "503",
      RECEIVER_RCPT},
     {"DATA", "DATA", RECEIVER_RCPT, "354", "503", RECEIVER_DATA},
+    {"STARTTLS", "STARTTLS", RECEIVER_IDLE, "220", "503", RECEIVER_TLS},
     {"RSET", "RSET", ANY, "250", "", SAME},
     {"NOOP", "NOOP", ANY, "250", "", SAME},
     {"VRFY", "VRFY u1", ANY, "252", "", SAME},
@@ -260,6 +267,7 @@ static void every_verb_in_every_phase(void **state)
             unsigned next = lawful && verbs[v].next != SAME ? verbs[v].next : phases[p].phase;
             struct fixture f;
             begin(&f);
+            f.tls = true;
             gives(&f, phases[p].way);
             assert_int_equal(f.r.phase, phases[p].phase);
             buf_clear(&f.out);
@@ -290,6 +298,82 @@ static void ehlo_offers_what_holds(void **state)
     gives(&f, "HELO c.example\r\n");
     assert_string_equal(buf_str(&f.out), "250 host.example\r\n");
     assert_int_equal(f.greeted, 2);
+    close_session(&f);
+}
+
+/* RFC 3207 4.2: nothing of the time before it counts, and there is no way back. */
+static void tls_begins_the_session_anew(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    f.tls = true;
+    gives(&f, "EHLO c.example\r\n");
+    assert_non_null(strstr(buf_str(&f.out), "250 STARTTLS\r\n"));
+    gives(&f, "STARTTLS\r\n");
+    expect_last(&f, "220 2.0.0 Begin TLS");
+    assert_int_equal(f.r.phase, RECEIVER_TLS);
+    assert_int_equal(receiver_input(&f.r, SPAN("MAIL FROM:<a@b.example>\r\n"), &f.out), 0);
+    assert_int_equal(f.out.len, 0);
+    receiver_secured(&f.r, &f.out);
+    assert_int_equal(f.r.phase, RECEIVER_START);
+    assert_string_equal(f.r.helo, "unknown");
+    assert_false(f.r.esmtp);
+    gives(&f, "MAIL FROM:<a@b.example>\r\n");
+    expect_last(&f, "503 5.5.1 MAIL comes after EHLO, once in a transaction");
+    gives(&f, "EHLO c.example\r\n");
+    assert_null(strstr(buf_str(&f.out), "STARTTLS"));
+    buf_clear(&f.out);
+    gives(&f, "STARTTLS\r\n");
+    expect_last(&f, "503 5.5.1 TLS is on already");
+    close_session(&f);
+    /* Where TLS begins at once, the greeting follows it. */
+    open_session(&f);
+    receiver_secured(&f.r, &f.out);
+    assert_int_equal(f.out.len, 0);
+    receiver_greet(&f.r, &f.out);
+    assert_int_equal(f.r.phase, RECEIVER_START);
+    assert_true(f.r.secure);
+    close_session(&f);
+}
+
+static void nothing_comes_with_starttls(void **state)
+{
+    static const char *const ahead[] = {"\x16\x03\x01", "N", "EHLO evil.example\r\n",
+                                        "MAIL FROM:<a@b.example>\r\n"};
+    struct fixture f;
+
+    (void)state;
+    for (size_t i = 0; i <= COUNT(ahead); i++) {
+        char line[80];
+        begin(&f);
+        f.tls = true;
+        f.more = i == COUNT(ahead); /* it is in the socket yet */
+        gives(&f, "EHLO c.example\r\n");
+        buf_clear(&f.out);
+        snprintf(line, sizeof(line), "STARTTLS\r\n%s", f.more ? "" : ahead[i]);
+        gives(&f, line);
+        expect_last(&f, "554 5.5.0 Input came before the reply, closing");
+        assert_int_equal(f.r.phase, RECEIVER_CLOSED);
+        close_session(&f);
+    }
+}
+
+static void the_end_waits_for_a_handshake(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    f.tls = true;
+    gives(&f, "EHLO c.example\r\nSTARTTLS\r\n");
+    buf_clear(&f.out);
+    receiver_stop(&f.r, &f.out);
+    assert_int_equal(f.out.len, 0); /* no word in clear between 220 and the handshake */
+    receiver_secured(&f.r, &f.out);
+    expect_last(&f, "421 4.3.2 Service is closing down, come again");
+    assert_int_equal(f.r.phase, RECEIVER_CLOSED);
     close_session(&f);
 }
 
@@ -386,7 +470,9 @@ static const struct {
     {0, T("NOOP\r"), "500 5.5.2"},
     {0, T("NOOP\xFF"), "500 5.5.1"},
     {0, T("GET / HTTP/1.1"), "500 5.5.1"},
-    {0, T("STARTTLS"), "500 5.5.1"},
+    {0, T("STARTTLS"), "503 5.5.1"},
+    {1, T("STARTTLS"), "502 5.5.1"}, /* not offered */
+    {1, T("STARTTLS now"), "501 5.5.4"},
     {0, T("AUTH PLAIN AAAA"), "500 5.5.1"},
     {0, T("BDAT 10 LAST"), "500 5.5.1"},
     {0, T("VRFY"), "501 5.5.4"},
@@ -1036,6 +1122,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_verb_in_every_phase),
         cmocka_unit_test(ehlo_offers_what_holds),
+        cmocka_unit_test(tls_begins_the_session_anew),
+        cmocka_unit_test(nothing_comes_with_starttls),
+        cmocka_unit_test(the_end_waits_for_a_handshake),
         cmocka_unit_test(help_shows_the_table),
         cmocka_unit_test(lines_are_answered),
         cmocka_unit_test(helo_names_are_made_safe),
