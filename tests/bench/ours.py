@@ -11,7 +11,7 @@ QUEUE = 'RMT21'
 
 MEMBER = """SYSTEM  HOST({host}) SPOOL({spool})
 SMTP    PATH(OUT) REMOTE({queue}) POSTOFFICE(MYHOST) USERTABLE({table})
-        MAXSIZE(1G) DIVERT(1G) {timing}
+        MAXSIZE(1G) DIVERT(1G) {timing} {tls}
 SERVICE NAME(SPOOL#4)
 SERVICE NAME(USMTP)
 SERVICE NAME(SSMTP) PORT({port}) ADDRESS(127.0.0.1)
@@ -23,10 +23,15 @@ DEAD_HOST = b'T01SM042I'  # no address of a destination answers
 FAST_RETRY = 'RETRYINT(10S) RETRYCEIL(10S)'
 
 
+def private(path, flags):
+    return os.open(path, flags, 0o600)
+
+
 class Ours(System):
     name = 'spoolmail'
     rcpt = f'user%@{HOST}'
     idle_most = 100000
+    speaks_tls = True
 
     def reset(self):
         super().reset()
@@ -56,13 +61,18 @@ class Ours(System):
 
     def configure(self):
         self.port = free_port()
+        tls = f'{self.bench.folder}/certificate.pem'
+        if self.certificate:
+            with open(tls, 'w', encoding='ascii', opener=private) as f:
+                f.write(self.certificate)
         table = f'{self.bench.folder}/USERTBL'
         with open(table, 'w', encoding='ascii') as f:
             f.writelines(f'U{i:06}  user{i}\n' for i in range(1000))
         with open(self.member, 'w', encoding='ascii') as f:
             f.write(MEMBER.format(
                 host=HOST, spool=self.spool, queue=QUEUE, table=table, port=self.port,
-                sink=self.sink_port, live=self.live_port or self.sink_port, timing=self.timing))
+                sink=self.sink_port, live=self.live_port or self.sink_port, timing=self.timing,
+                tls=f'CERT({tls})' if self.certificate else ''))
 
     def command(self, name, *more):
         return [self.program(name), '-C', self.member, '--log', 'stderr', *more]

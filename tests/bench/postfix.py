@@ -37,6 +37,11 @@ mailbox_size_limit = 0
 smtpd_relay_restrictions = permit_mynetworks, reject
 biff = no
 smtpd_end_of_data_restrictions = {restriction}
+{tls}
+"""
+
+TLS = """smtpd_tls_security_level = may
+smtpd_tls_chain_files = /etc/postfix/certificate.pem
 """
 
 MASTER = """127.0.0.1:{port} inet n - n - - smtpd
@@ -68,6 +73,7 @@ class Postfix(Peer):
     package = 'postfix'
     spool = '/var/spool/postfix'
     idle_most = 2000  # a process for each connection
+    speaks_tls = True
 
     def furnish(self):
         self.make_folder(self.home, 0o755)
@@ -80,8 +86,12 @@ class Postfix(Peer):
 
     def configure(self, sending):
         hold = '' if sending else 'check_client_access static:HOLD'
+        tls = ''
+        if self.certificate:
+            self.root.write('/etc/postfix/certificate.pem', self.certificate)
+            tls = TLS
         self.root.write('/etc/postfix/main.cf', MAIN.format(
-            sink=self.sink_port, processes=self.room, restriction=hold))
+            sink=self.sink_port, processes=self.room, restriction=hold, tls=tls))
         self.root.write('/etc/postfix/master.cf', MASTER.format(port=self.port))
         return [['/usr/lib/postfix/sbin/master', '-c', '/etc/postfix', '-d']]
 

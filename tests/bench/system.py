@@ -24,6 +24,7 @@ class System:
     name = ''
     rcpt = 'user%@far.example'  # a recipient it accepts from the network
     opening = 100               # connections that its backlog holds
+    speaks_tls = False          # with `certificate`
     drain_share = 1.0           # of the messages of a row: slow systems drain fewer
 
     def __init__(self, bench):
@@ -38,6 +39,7 @@ class System:
         """What rows may have set, as it was."""
         self.sink_port = 9  # nobody listens there
         self.room = 250     # sessions that it must be able to serve at once
+        self.certificate = None  # key and certificate, as text: it offers STARTTLS
 
     def prepare(self):
         """Once, before anything is measured; raises Skip."""
