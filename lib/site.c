@@ -606,15 +606,18 @@ static bool apply(struct site *site, const struct statement *st, bool seen[STATE
 
 static const char *const own_queues[] = {"POST", "PRT", "HOLD", "DEAD"};
 
-static bool route_tls_consistent(const struct site_route *r, struct diag *d)
+static bool route_tls_consistent(const struct site *site, const struct site_route *r,
+                                 struct diag *d)
 {
     if (r->tls == TLS_NONE && site_implicit(r->mode, r->port))
         return diag_set(d, r->line, 1,
                         "ROUTE DOMAIN(%s): TLS(NONE) and TLS at once contradict: on port 465 add "
                         "TLSMODE(STARTTLS) if clear text is meant",
                         r->domain);
-    if (r->tls == TLS_DANE && r->tlsa == NULL)
-        return diag_set(d, r->line, 1, "ROUTE DOMAIN(%s): TLS(DANE) needs TLSA('3 1 1 HEX')",
+    if (r->tls == TLS_DANE && r->tlsa == NULL && site->dns.trust == NULL)
+        return diag_set(d, r->line, 1,
+                        "ROUTE DOMAIN(%s): TLS(DANE) needs DNS TRUST(file) to find records, or "
+                        "TLSA('3 1 1 HEX')",
                         r->domain);
     if (r->tls != TLS_DANE && r->tlsa != NULL)
         return diag_set(d, r->line, 1, "ROUTE DOMAIN(%s): TLSA is of no use without TLS(DANE)",
@@ -631,7 +634,7 @@ static bool tls_consistent(const struct site *site, struct diag *d)
     if (site->cert == NULL && (site->key != NULL || site->clientca != NULL))
         return diag_set(d, 0, 0, "KEY and CLIENTCA of SMTP are of no use without CERT(file)");
     for (size_t i = 0; good && i < site->routes; i++)
-        good = route_tls_consistent(&site->route[i], d);
+        good = route_tls_consistent(site, &site->route[i], d);
     for (size_t i = 0; good && i < site->services; i++) {
         const struct site_service *s = &site->service[i];
         bool tls = s->tls == TLSMODE_STARTTLS || site_implicit(s->tls, s->port);

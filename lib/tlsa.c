@@ -47,17 +47,17 @@ bool tlsa_parse(struct span text, struct tlsa *r)
     return text.p != NULL && take_hex(text, r) && fit(r);
 }
 
-bool tlsa_read(struct span octets, struct tlsa *r)
+bool tlsa_set(unsigned usage, unsigned selector, unsigned matching, struct span data,
+              struct tlsa *r)
 {
-    enum { HEAD = 3 };
-
     *r = (struct tlsa){0};
-    if (octets.n < HEAD || octets.n - HEAD > sizeof(r->data))
+    if (data.n > sizeof(r->data) || usage > UINT8_MAX || selector > UINT8_MAX ||
+        matching > UINT8_MAX)
         return false;
-    r->usage = (unsigned char)octets.p[0];
-    r->selector = (unsigned char)octets.p[1];
-    r->matching = (unsigned char)octets.p[2];
-    r->length = octets.n - HEAD;
-    memcpy(r->data, octets.p + HEAD, r->length);
+    r->usage = (unsigned char)usage;
+    r->selector = (unsigned char)selector;
+    r->matching = (unsigned char)matching;
+    r->length = data.n;
+    memcpy(r->data, data.p, data.n);
     return fit(r);
 }

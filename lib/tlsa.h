@@ -15,7 +15,8 @@ struct tlsa {
 
 /* "3 1 1 HEX", as in a zone, with one blank between. */
 bool tlsa_parse(struct span text, struct tlsa *r);
-/* The octets of a record as the name service gives them. */
-bool tlsa_read(struct span octets, struct tlsa *r);
+/* A record as the name service gives it. */
+bool tlsa_set(unsigned usage, unsigned selector, unsigned matching, struct span data,
+              struct tlsa *r);
 
 #endif

@@ -4,6 +4,7 @@
 load helper
 load postfix
 load tls
+load dns
 
 setup_file() {
   tls_authority
@@ -278,6 +279,83 @@ clear=$'-> 220 hi\n<- ^EHLO\n-> 250-hi\n-> 250 STARTTLS\n'${mail#*250 hi$'\n'}
   wait_for_mails 1
   run cat "$(postfix_mails)"
   assert_output --regexp 'with ESMTPS id'
+}
+
+# dane_site: a sender that trusts the signed zone dane.example, whose records are read from standard input.
+dane_site() {
+  require_dns
+  PORT=$(free_port)
+  zone dane.example < <(cat && echo 'mx A 127.0.0.1')
+  sign_zone dane.example
+  start_dns
+  site "DOMAIN(*) PORT($PORT) TLS(DANE)"
+  : >"$SITE/hosts"
+  sed -i 's/REMOTE(RMT21)/REMOTE(RMT21) RETRYINT(1H) TIMEGREET(3S) TIMECMD(3S)/' "$MEMBER"
+  echo "DNS     SERVER(127.0.0.1) PORT($DNS_PORT) HOSTS($SITE/hosts) TIMEOUT(10S) TRUST($TRUST)" >>"$MEMBER"
+  "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+  printf 'X-From: CDoaks@mail.example.org\nX-To: someone@dane.example\nSubject: test\n\ntext\n' >"$SPOOL/jes/RMT21/.m"
+  mv "$SPOOL/jes/RMT21/.m" "$SPOOL/jes/RMT21/m"
+  "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+}
+
+# pin NAME: the digest of a certificate's key.
+pin() {
+  openssl x509 -in "$TLS/$1.crt" -pubkey -noout | openssl pkey -pubin -outform der | sha256sum | cut -d' ' -f1
+}
+
+@test "usmtp: DANE with records of a signed zone" {
+  dane_site < <(printf '@ MX 10 mx\n*._tcp.mx TLSA 3 1 1 %s\n' "$(pin self)")
+  tls_serve --cert "$TLS/self.pem" "$secure"$'\n'"$mail"
+  run usmtp
+  assert_output --regexp 'T01SM120I .*mx.dane.example\[127\.0\.0\.1\]:[0-9]+: .* \(verified by DANE\)'
+  assert_output --partial 'status=sent'
+}
+
+@test "usmtp: DANE: another key, and the mail waits" {
+  dane_site < <(printf '@ MX 10 mx\n*._tcp.mx TLSA 3 1 1 %s\n' "$(pin good)")
+  tls_serve --cert "$TLS/self.pem" "$offer"$'\ntls-fails'
+  run usmtp
+  assert_output --regexp 'T01SM042I .*TLSA'
+  tls_played 1
+  deferred
+}
+
+@test "usmtp: DANE: a zone without records, and the mail waits" {
+  dane_site <<<'@ MX 10 mx'
+  tls_serve --cert "$TLS/good.pem" "$offer"$'\nuntil-close'
+  run usmtp
+  assert_output --regexp 'T01SM042I .*mx.dane.example: TLSA records are demanded: there are no TLSA records'
+  deferred
+}
+
+@test "usmtp probe: each step is told, and nothing is sent" {
+  sender 'TLS(VERIFY)'
+  tls_serve --cert "$TLS/good.pem" "$secure"$'\n<- ^EHLO\n-> 250-hi\n-> 250 SIZE 5\n<- ^QUIT\n-> 221 bye'
+  queue_mail
+  run "$BUILD/usmtp" -C "$MEMBER" --log stderr probe someone@far.example
+  assert_success
+  assert_line "destination  localhost:$PORT/TLS=VERIFY"
+  assert_line 'tls          VERIFY'
+  assert_line --regexp '^host         localhost, [0-9]+ addresses'
+  assert_line --regexp 'T01SM047I localhost\[127.0.0.1\]:[0-9]+ <- 220 hi'
+  assert_line --regexp 'T01SM047I .* -> STARTTLS'
+  assert_line --regexp 'T01SM120I .* \(verified\)'
+  assert_line --regexp 'T01SM047I .* <- 250 SIZE 5'
+  assert_line --regexp '^ready        localhost\[127.0.0.1\]'
+  refute_output --partial 'MAIL FROM'
+  assert_equal "$(waiting)" 1
+}
+
+@test "usmtp probe: a host that has not what is demanded" {
+  sender 'TLS(VERIFY)'
+  tls_serve --cert "$TLS/wrong.pem" "$offer"$'\ntls-fails'
+  run "$BUILD/usmtp" -C "$MEMBER" --log stderr probe far.example
+  assert_failure 75
+  assert_line --regexp '^not ready    mail waits: .*certificate of localhost: hostname mismatch.* \(4.7.5\)'
+  run "$BUILD/usmtp" -C "$MEMBER" probe
+  assert_failure 64
+  run "$BUILD/usmtp" -C "$MEMBER" probe 'a b@c'
+  assert_failure 65
 }
 
 # A receiver's site and its program. $1: keywords of SMTP; $2: of its SERVICE; then options.

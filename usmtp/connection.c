@@ -15,6 +15,7 @@ enum {
 };
 
 static bool next_address(struct connection *c);
+static void stop_asking(struct connection *c);
 
 static void name_relay(struct connection *c, const union resolve_address *a)
 {
@@ -42,6 +43,7 @@ static void finish(struct connection *c)
 {
     const struct verdict *v = c->host_verdict.kind == VERDICT_HOST ? &c->host_verdict : NULL;
 
+    stop_asking(c);
     close_file(c);
     wire_free(c->wire);
     session_close(&c->session);
@@ -250,13 +252,29 @@ static void on_secured(void *arg)
     run(c, (struct span){"", 0});
 }
 
-static bool is_implicit(const struct connection *c)
+unsigned short connection_port(const struct connection *c)
 {
     const union resolve_address *a = &c->target.address[c->now];
-    const struct security_use *u = &c->target.security;
-    unsigned port = ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
 
-    return u->level != TLS_NONE && site_implicit(u->mode, port);
+    return ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
+}
+
+static bool is_implicit(const struct connection *c)
+{
+    const struct security_use *u = &c->target.security;
+
+    return u->level != TLS_NONE && site_implicit(u->mode, connection_port(c));
+}
+
+static void begin_handshake(struct connection *c, const struct tls_peer *peer)
+{
+    struct diag d = {0};
+    struct tls *t = tls_connect(c->target.security.context, peer, &d);
+
+    if (t == NULL)
+        session_unsecured(&c->session, d.text);
+    else if (!wire_secure(c->wire, t, on_secured))
+        session_unsecured(&c->session, wire_error(c->wire, EPROTO));
 }
 
 /* Whatever came in clear was given to the session; from here on octets are TLS's alone. */
@@ -265,19 +283,51 @@ static void begin_tls(struct connection *c)
     static const enum tls_check checks[] = {
         [TLS_VERIFY] = TLS_CHECK_NAME, [TLS_DANE] = TLS_CHECK_DANE};
     const struct security_use *u = &c->target.security;
-    struct tls_peer peer = {.host = c->host->name,
-                            .check = checks[u->level],
-                            .record = u->record,
-                            .records = u->records,
-                            .memory = u->memory};
-    struct diag d = {0};
+    const struct tls_peer peer = {.host = c->host->name,
+                                  .check = checks[u->level],
+                                  .record = u->record,
+                                  .records = u->records,
+                                  .memory = u->memory};
 
     c->securing = true;
-    struct tls *t = tls_connect(u->context, &peer, &d);
-    if (t == NULL)
-        session_unsecured(&c->session, d.text);
-    else if (!wire_secure(c->wire, t, on_secured))
-        session_unsecured(&c->session, wire_error(c->wire, EPROTO));
+    if (u->level != TLS_DANE || u->records > 0) {
+        begin_handshake(c, &peer);
+    } else if (c->events->tlsa(c->owner, c, true)) {
+        c->asking = true;
+        wire_pause(c->wire, true);
+    } else {
+        session_unsecured(&c->session, "memory is short");
+    }
+}
+
+void connection_tlsa(struct connection *c, const struct resolve_tlsa *t)
+{
+    struct tlsa record[SECURITY_RECORDS];
+    struct tls_peer peer = {.host = t->base, .check = TLS_CHECK_DANE, .record = record};
+    char why[320];
+
+    c->asking = false;
+    wire_pause(c->wire, false);
+    for (size_t i = 0; i < t->records && peer.records < SECURITY_RECORDS; i++)
+        peer.records +=
+            tlsa_set(t->record[i].usage, t->record[i].selector, t->record[i].matching,
+                     (struct span){(const char *)t->record[i].data, t->record[i].length},
+                     &record[peer.records]);
+    if (t->kind == RESOLVE_FOUND && peer.records > 0) {
+        begin_handshake(c, &peer);
+    } else {
+        snprintf(why, sizeof(why), "%.60s: TLSA records are demanded: %.200s", c->host->name,
+                 t->kind == RESOLVE_FOUND ? "none of them is of use" : t->why);
+        session_unsecured(&c->session, why);
+    }
+    run(c, (struct span){"", 0});
+}
+
+static void stop_asking(struct connection *c)
+{
+    if (c->asking)
+        c->events->tlsa(c->owner, c, false);
+    c->asking = false;
 }
 
 /* A handshake that failed where clear text will do: a fresh connection to the same address. */
@@ -457,6 +507,7 @@ static bool next_address(struct connection *c)
     if (c->host_verdict.kind == VERDICT_HOST && more_to_try(c))
         MSG(&c->program->log, T01SM048I, c->relay, c->host_verdict.text);
 
+    stop_asking(c);
     wire_free(c->wire);
     c->wire = NULL;
     session_close(&c->session);

@@ -43,6 +43,9 @@ struct connection_owner {
     void (*greeted)(void *owner, struct connection *c);
     /* It is over and frees itself. v: why no address could be used; NULL: it served and ended. */
     void (*closed)(void *owner, struct connection *c, const struct verdict *v);
+    /* DANE: the TLSA records of c->host at connection_port() are wanted, and connection_tlsa() is
+     * to be called from the loop (false: memory is short), or they are not wanted any more. */
+    bool (*tlsa)(void *owner, struct connection *c, bool wanted);
 };
 
 struct connection {
@@ -55,11 +58,13 @@ struct connection {
     char relay[ADDRESS_DOMAIN_MAX + 64]; /* "host[192.0.2.1]:25", for the log */
     const struct resolve_host *host;     /* the one it talks to now */
     size_t now;                          /* which address of the target that is */
+    struct resolve_query *tlsa;          /* the owner's: for the records of `host` */
     /* private from here */
     struct loop *loop;
     const struct program *program;
     struct connection_target target;
     size_t tried;
+    bool asking;   /* for TLSA records */
     bool securing; /* a handshake was begun in this wire */
     bool clear;    /* it failed at this address, and clear text will do */
     struct wire *wire;
@@ -84,6 +89,10 @@ struct connection {
 struct connection *connection_start(struct loop *l, const struct program *program,
                                     const struct connection_target *target,
                                     const struct connection_owner *events, void *owner);
+/* What the name service said. */
+void connection_tlsa(struct connection *c, const struct resolve_tlsa *t);
+/* Where it is connected to. */
+unsigned short connection_port(const struct connection *c);
 /* An idle connection: there is mail now. */
 void connection_wake(struct connection *c);
 /* Is the text on its way? To end it now could mean that the mail is sent twice. */

@@ -546,5 +546,32 @@ static void on_closed(void *owner, struct connection *c, const struct verdict *v
     deliver_soon(d);
 }
 
-static const struct connection_owner connection_events = {on_next, on_verdict, on_untried,
-                                                          on_greeted, on_closed};
+static void on_records(void *arg, const struct resolve_tlsa *records)
+{
+    struct connection *c = arg;
+    const struct destination *t = c->owner;
+
+    c->tlsa = NULL;
+    t->deliver->destinations.queries--;
+    deliver_soon(t->deliver);
+    connection_tlsa(c, records);
+}
+
+static bool on_tlsa(void *owner, struct connection *c, bool wanted)
+{
+    const struct destination *t = owner;
+    struct deliver *d = t->deliver;
+
+    if (!wanted) {
+        resolve_cancel(c->tlsa);
+        c->tlsa = NULL;
+        d->destinations.queries--;
+        return true;
+    }
+    c->tlsa = resolve_tlsa(d->resolver, c->host, connection_port(c), on_records, c);
+    d->destinations.queries += c->tlsa != NULL;
+    return c->tlsa != NULL;
+}
+
+static const struct connection_owner connection_events = {on_next,    on_verdict, on_untried,
+                                                          on_greeted, on_closed,  on_tlsa};

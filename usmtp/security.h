@@ -7,7 +7,7 @@
 #include "lib/tls.h"
 #include "usmtp/route.h"
 
-enum { SECURITY_RECORDS = 4 };
+enum { SECURITY_RECORDS = 16 };
 
 struct security_policy {
     uint64_t id;                 /* route_policy() */
@@ -27,7 +27,7 @@ struct security_use {
     enum tls_mode mode;
     struct tls_context *context; /* shared by whoever keeps it */
     struct tlsa record[SECURITY_RECORDS];
-    size_t records;
+    size_t records; /* 0 with DANE: the name service is asked */
     struct tls_memory *memory;
 };
 

@@ -19,6 +19,7 @@
 #include "lib/wake.h"
 #include "usmtp/deliver.h"
 #include "usmtp/explain.h"
+#include "usmtp/probe.h"
 
 struct usmtp {
     struct program program;
@@ -281,6 +282,7 @@ static const struct command {
     int (*run)(const struct program *p, int words, char **word);
 } commands[] = {
     {"route", explain_route},
+    {"probe", probe_destination},
 };
 
 static int run_command(const struct program *p, int words, char **word)
@@ -295,7 +297,7 @@ static int run_command(const struct program *p, int words, char **word)
 int usmtp_main(int argc, char **argv)
 {
     struct usmtp u = {.program = {.name = "usmtp",
-                                  .synopsis = "[route ADDRESS [FROM]]",
+                                  .synopsis = "[route ADDRESS [FROM] | probe DEST]",
                                   .service = "USMTP",
                                   .powers = PROGRAM_LEASES,
                                   .operands = true,

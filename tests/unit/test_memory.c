@@ -347,10 +347,17 @@ static enum receiver_verdict on_verify(void *arg, struct span who, struct buf *t
     return buf_add(to, who.p, who.n) ? RECEIVER_GOOD : RECEIVER_TROUBLE;
 }
 
+static bool on_starttls(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
 static bool try_receiver(void)
 {
-    static const struct receiver_events events = {
-        on_greeted, on_recipient, on_room, on_more, on_begin, on_text, on_took, on_drop, on_verify};
+    static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,
+                                                  on_begin,   on_text,      on_took, on_drop,
+                                                  on_verify,  on_starttls};
     static const struct receiver_site site = {
         .host = "mail.example.org", .maxsize = 100000, .vrfy = true};
     struct span in = SPAN("EHLO h.example\r\nHELP\r\nVRFY x\r\nMAIL FROM:<a@b.example>\r\n"

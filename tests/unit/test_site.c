@@ -100,7 +100,7 @@ static void names_what_is_wrong_and_where(void **state)
         {"SYSTEM HOST(h)\nDNS TRUST(root.key)\n", 2, 11, "begins with /"},
         {"SYSTEM HOST(h)\nDNS\nDNS\n", 3, 1, "twice"},
         {"SYSTEM HOST(h)\nROUTE HOST(r) TLS(SURE)\n", 2, 19, "AUTO NONE MAY MUST VERIFY DANE"},
-        {"SYSTEM HOST(h)\nROUTE HOST(r) TLS(DANE)\n", 2, 1, "needs TLSA"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) TLS(DANE)\n", 2, 1, "needs DNS TRUST"},
         {"SYSTEM HOST(h)\nROUTE TLSA('3 1 1 " HEX32 "')\n", 2, 1, "no use without"},
         {"SYSTEM HOST(h)\nROUTE TLS(DANE) TLSA('1 1 1 " HEX32 "')\n", 2, 22, "usage 2 or 3"},
         {"SYSTEM HOST(h)\nROUTE TLS(DANE) TLSA('3 1 1 00')\n", 2, 22, "usage 2 or 3"},

@@ -458,12 +458,16 @@ static void record_texts(void **state)
     assert_int_equal(r.data[1], 0x11);
     assert_int_equal(r.data[10], 0xAA);
     assert_int_equal(r.data[31], 0xFF);
-    char octets[] = "\3\1\1"
-                    "0123456789abcdef0123456789abcdef";
-    for (size_t n = 0; n < sizeof(octets); n++)
-        assert_int_equal(tlsa_read((struct span){octets, n}, &r), n == sizeof(octets) - 1);
-    octets[0] = 1;
-    assert_false(tlsa_read((struct span){octets, sizeof(octets) - 1}, &r));
+    static const char octets[65] = {1};
+    static const unsigned matching[] = {3, 1, 2};
+    for (size_t m = 0; m < COUNT(matching); m++)
+        for (size_t n = 0; n <= sizeof(octets); n++)
+            assert_int_equal(tlsa_set(3, 1, matching[m], (struct span){octets, n}, &r),
+                             (matching[m] == 1 && n == 32) || (matching[m] == 2 && n == 64));
+    assert_true(tlsa_set(2, 0, 1, (struct span){octets, 32}, &r));
+    assert_false(tlsa_set(1, 0, 1, (struct span){octets, 32}, &r));
+    assert_false(tlsa_set(259, 0, 1, (struct span){octets, 32}, &r));
+    assert_false(tlsa_set(3, 2, 1, (struct span){octets, 32}, &r));
 }
 
 static void clients_with_certificates(void **state)
