@@ -38,7 +38,7 @@ struct deliver {
     int64_t giveup_not_before; /* service seconds: the last try failed */
     struct watch_list watches;
     struct destinations destinations;
-    struct security security;             /* of the routes; owned by the program */
+    struct security *security;            /* of the routes; the program's */
     struct chain undeleted;               /* sent, but the data set could not be removed */
     size_t removed;                       /* since the last sync */
     int64_t service_base, steady_base_ms; /* the service clock: checkpoint.h */

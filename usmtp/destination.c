@@ -249,7 +249,7 @@ static bool open_connection(struct destination *t)
     struct security_use security;
     struct verdict v;
 
-    if (!security_for(&d->security, &t->route, &security)) {
+    if (!security_for(d->security, &t->route, &security)) {
         outcome_local(&v, VERDICT_HOST, "4.7.5", "certificates of the route could not be read");
         put_off(t, &v);
         return false;

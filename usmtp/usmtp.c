@@ -25,6 +25,7 @@ struct usmtp {
     struct program program;
     struct spool spool;
     struct deliver deliver;
+    struct security security;
     struct loop *loop;
     struct loop_event *poll, *once, *stop;
     int notify, fifo;
@@ -154,7 +155,7 @@ static void on_reload(void *arg)
 
     /* Connections go on. */
     program_reload(&u->program);
-    if (!security_load(&u->deliver.security, u->program.site, &d))
+    if (!security_load(&u->security, u->program.site, &d))
         MSG(&u->program.log, T01SM003E, u->program.member, d.text);
     deliver_reload(&u->deliver);
 }
@@ -239,7 +240,6 @@ static bool certificates_fit(const struct program *p, struct diag *d)
 static int work(struct usmtp *u)
 {
     const struct program *p = &u->program;
-    struct security security = {0};
     struct diag d;
     int status = EX_OSERR;
 
@@ -250,7 +250,7 @@ static int work(struct usmtp *u)
     }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGIO, SIG_IGN);
-    if (!security_load(&security, p->site, &d)) {
+    if (!security_load(&u->security, p->site, &d)) {
         MSG(&p->log, T01SM003E, p->member, d.text);
         return EX_CONFIG;
     }
@@ -266,12 +266,11 @@ static int work(struct usmtp *u)
         loop_free(u->loop);
         return EX_OSERR;
     }
-    u->deliver =
-        (struct deliver){.program = p, .spool = &u->spool, .loop = u->loop, .security = security};
+    u->deliver = (struct deliver){
+        .program = p, .spool = &u->spool, .loop = u->loop, .security = &u->security};
     if (deliver_open(&u->deliver))
         status = serve(u);
     deliver_close(&u->deliver);
-    security_free(&u->deliver.security);
     loop_free(u->loop);
     return status;
 }
@@ -313,6 +312,7 @@ int usmtp_main(int argc, char **argv)
         if (program_become_user(&u.program) &&
             program_spool(&u.program, &u.spool, SPOOL_ALL_QUEUES)) {
             status = work(&u);
+            security_free(&u.security);
             spool_close(&u.spool);
         }
     }
