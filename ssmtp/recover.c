@@ -227,15 +227,15 @@ static bool seal_good(int dir, const char *file)
 {
     struct seal seal = {0};
     char octets[4096];
-    ssize_t n = 0;
+    ssize_t n = -1;
     int fd = durable_open(dir, file);
 
     if (fd < 0)
         return false;
-    bool sealed = seal_open(&seal, fd);
-    while (sealed && (n = read(fd, octets, sizeof(octets))) > 0)
-        seal_add(&seal, (struct span){octets, (size_t)n});
-    bool good = sealed && n == 0 && durable_sync(fd) == 0 && seal_check(&seal) == SEAL_GOOD;
+    if (seal_open(&seal, fd))
+        while ((n = read(fd, octets, sizeof(octets))) > 0)
+            seal_add(&seal, (struct span){octets, (size_t)n});
+    bool good = n == 0 && durable_sync(fd) == 0 && seal_check(&seal) == SEAL_GOOD;
     seal_drop(&seal);
     close(fd);
     return good;

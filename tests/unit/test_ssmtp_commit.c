@@ -147,7 +147,7 @@ static void hand_over(struct fixture *x, struct store_file *f, size_t i, enum sp
 static void wait_for_all(struct fixture *x, unsigned n)
 {
     x->wanted = n;
-    if (x->done < n)
+    while (x->done < n)
         loop_run(x->loop);
     assert_int_equal(x->done, n);
 }
@@ -413,6 +413,134 @@ static void an_error_stays_with_the_message(void **state)
     store_drop(&f);
 }
 
+/* The journal. */
+
+enum { KIB256 = 256 << 10 };
+
+static void start_with_journal(struct fixture *x, struct redo *redo)
+{
+    committer_free(x->committer);
+    x->committer = NULL;
+    assert_int_equal(redo_make(redo, x->spool.work, 1, KIB256), 0);
+    start(x, x->spool.queue[QUEUE_POST], redo);
+}
+
+static void hand_over_entry(struct fixture *x, struct store_file *f, size_t i, enum spool_queue q)
+{
+    struct entry *e = calloc(1, sizeof(*e));
+
+    assert_non_null(e);
+    assert_true(committer_holds(x->committer, f->held.len));
+    assert_true(store_end(f, true));
+    assert_int_equal(f->writer.fd, -1);
+    *e = (struct entry){.text = f->held, .queue = (unsigned char)q, .fd = -1};
+    seal_of(BUF_SPAN(&e->text), &e->mark);
+    span_copy(span_of(f->name), e->name, sizeof(e->name));
+    x->file[i] = (struct commit_file){.entry = e, .to = x->spool.queue[q], .arg = x};
+    span_copy(span_of(f->name), x->file[i].name, sizeof(x->file[i].name));
+    committer_add(x->committer, &x->file[i]);
+}
+
+static void stop(struct fixture *x, struct redo *redo)
+{
+    committer_free(x->committer);
+    x->committer = NULL;
+    assert_int_equal(count_files(x, QUEUE_POST, true), 0);
+    assert_int_equal(count_files(x, QUEUE_PRT, true), 0);
+    redo_close(redo);
+}
+
+/* More than the journal holds, in batches of all sizes, beside messages that are files. */
+static void entries_become_files(void **state)
+{
+    struct fixture *x = *state;
+    struct store_file f;
+    struct redo redo;
+    enum { ROUNDS = 12 };
+
+    start_with_journal(x, &redo);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        x->done = 0;
+        for (unsigned i = 0; i < MESSAGES; i++) {
+            write_message(x, &f, 30 * i);
+            if (i % 7 == 6) {
+                assert_true(store_end(&f, false));
+                hand_over(x, &f, i, QUEUE_POST);
+            } else {
+                hand_over_entry(x, &f, i, i % 3 == 2 ? QUEUE_PRT : QUEUE_POST);
+            }
+        }
+        wait_for_all(x, MESSAGES);
+        for (unsigned i = 0; i < MESSAGES; i++)
+            assert_int_equal(x->file[i].error, 0);
+    }
+    stop(x, &redo);
+    assert_int_equal(count_files(x, QUEUE_POST, false) + count_files(x, QUEUE_PRT, false),
+                     ROUNDS * MESSAGES);
+    struct buf text = {0};
+    read_message(x, QUEUE_POST, x->file[1].name, &text);
+    assert_non_null(strstr(buf_str(&text), "line 29 of the text\n"));
+    buf_free(&text);
+    assert_int_equal(x->doubt, 0);
+}
+
+static void an_entry_whose_name_is_taken(void **state)
+{
+    struct fixture *x = *state;
+    struct store_file f;
+    struct redo redo;
+
+    start_with_journal(x, &redo);
+    write_message(x, &f, 1);
+    int fd = openat(x->spool.queue[QUEUE_POST], f.name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    hand_over_entry(x, &f, 0, QUEUE_POST);
+    wait_for_all(x, 1);
+    assert_int_equal(x->file[0].error, 0);
+    stop(x, &redo);
+    assert_int_equal(count_files(x, QUEUE_POST, false), 2);
+}
+
+/* A journal that can't be written any more: refused, and the loop is told of the doubt. */
+static void a_journal_in_doubt(void **state)
+{
+    struct fixture *x = *state;
+    struct store_file f;
+    struct redo redo;
+
+    start_with_journal(x, &redo);
+    int fd = openat(x->spool.work, "SSMTP.1.JOURNAL", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && dup2(fd, redo.fd) >= 0);
+    close(fd);
+    write_message(x, &f, 1);
+    hand_over_entry(x, &f, 0, QUEUE_POST);
+    wait_for_all(x, 1);
+    assert_int_equal(x->file[0].error, EBADF);
+    while (x->doubt == 0)
+        loop_run(x->loop);
+    x->done = 0;
+    write_message(x, &f, 1);
+    hand_over_entry(x, &f, 0, QUEUE_POST);
+    wait_for_all(x, 1);
+    assert_int_not_equal(x->file[0].error, 0);
+    stop(x, &redo);
+    assert_int_equal(count_files(x, QUEUE_POST, false), 0);
+}
+
+static void what_a_journal_does_not_hold(void **state)
+{
+    struct fixture *x = *state;
+    struct redo redo;
+
+    assert_false(committer_holds(x->committer, 1)); /* there is none */
+    start_with_journal(x, &redo);
+    assert_true(committer_holds(x->committer, STORE_HELD));
+    assert_false(committer_holds(x->committer, KIB256 / 2));
+    assert_false(committer_holds(x->committer, SIZE_MAX));
+    stop(x, &redo);
+}
+
 static void names_go_on_with_a_new_job(void **state)
 {
     struct fixture *x = *state;
@@ -449,6 +577,10 @@ int main(void)
         TEST(a_file_that_vanished_is_an_error),
         TEST(what_waits_is_finished_at_the_end),
         TEST(an_error_stays_with_the_message),
+        TEST(entries_become_files),
+        TEST(an_entry_whose_name_is_taken),
+        TEST(a_journal_in_doubt),
+        TEST(what_a_journal_does_not_hold),
         TEST(names_go_on_with_a_new_job),
     };
 
