@@ -2,6 +2,7 @@
 #include "tests/simulate/sim_parts.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -363,8 +364,8 @@ int __wrap_program_start(struct program *p, int argc, char **argv, bool users_op
     bool sender = process_current()->host == &world_hosts[HOST_SENDER];
     struct diag d = {0};
 
-    (void)argc;
     (void)argv;
+    p->first = argc;
     p->users_optional = users_optional;
     p->log = (struct msg_log){p->name, MSG_STDERR};
     p->site = site_parse(span_of(sender ? sender_member : receiver_member), "simulated", &d);
