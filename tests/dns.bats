@@ -93,6 +93,7 @@ addrself MX 20 mx2
 here A 127.0.0.1
 relay A 127.0.0.2
 second A 127.0.0.3
+xn--bcher-kva A 127.0.0.2
 dead A 127.0.0.9
 Z
   zone example.org <<'Z'
@@ -369,6 +370,26 @@ address      127.0.0.5 port $PORT"
   assert_line --partial 'tlsa         not known: the answer of the name service is not authentic'
 }
 
+@test "new addresses are asked for while a connection is open: the first relay that is back gets mail again" {
+  zones
+  sed -i 's/TTL 300/TTL 1/' "$BATS_TEST_TMPDIR/zones/far.example"
+  start_dns
+  dns_site "DOMAIN(*) HOST(relay.far.example,second.far.example) PORT($PORT)"
+  printf '%s\n' '-> 220 x' '<* ' '-> 250 x' '<* ' '-> 250 ok' '<* ' '-> 250 ok' '<* ' '-> 354 go' '<.' 'timeout 60000' 'expect-close' >"$BATS_TEST_TMPDIR/slow"
+  start_server slow env TOOL_ADDRESS=127.0.0.3 "$(tool smtpplay)" server -n 0 -p "$PORT" "$BATS_TEST_TMPDIR/slow"
+  wait_until 10 grep -qi "$(printf '0300007F:%04X' "$PORT")" /proc/net/tcp
+  queue first@a.example
+  start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr --trace
+  wait_until 20 grep -q 'second.far.example.*354 go' "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  sink 2
+  sleep 1.1 # the life of the answer
+  queue {a,b,c,d,e,f}@a.example
+  wait_until 20 grep -q 'relay=relay.far.example\[127.0.0.2\].*status=sent' "$BATS_TEST_TMPDIR/servers/usmtp.log"
+  output=$(server_log usmtp)
+  says_not 'DEFERRED|deferred'
+  stop_server usmtp KILL || true # it would wait for the slow host
+}
+
 @test "usmtp route explains the choice, and sends nothing" {
   zones
   zone good.example <<<$'@ MX 10 mx\nmx A 127.0.0.2'
@@ -406,6 +427,8 @@ address      127.0.0.3 port $PORT"
   run usmtp route 'a@[IPv6:::1]'
   assert_success
   assert_line "address      ::1 port $PORT"
+  run usmtp route 'u@BÜCHER.far.example'
+  assert_line 'host         xn--bcher-kva.far.example, preference 0'
   run usmtp route nobody
   assert_failure 65
   run usmtp route
@@ -606,4 +629,17 @@ Z
   RESOLV='' run alone "$BUILD/usmtp" -C "$MEMBER" --log stderr --once
   assert_success
   says 'to=<b@far.example>, relay=mx.far.example\[10.53.0.25\]:25, .*status=sent'
+}
+
+@test "a trust anchor or server that cannot be used is told at the start" {
+  DNS_PORT=$(free_port)
+  TRUST=$BATS_TEST_TMPDIR/nowhere
+  dns_site
+  run usmtp --once
+  assert_failure
+  assert_output --partial 'T01SM022E usmtp CANNOT START: DNS TRUST cannot be read'
+  echo 'no anchor at all' >"$TRUST"
+  run usmtp --once
+  assert_failure
+  assert_output --partial 'DNS TRUST cannot be read'
 }

@@ -51,6 +51,7 @@ static void finish(struct connection *c)
     if (c->in_hand)
         c->events->untried(c->owner, c, &c->hand);
     c->events->closed(c->owner, c, v);
+    resolve_free(c->target.found);
     free(c);
 }
 
@@ -254,7 +255,7 @@ static void on_secured(void *arg)
 
 unsigned short connection_port(const struct connection *c)
 {
-    const union resolve_address *a = &c->target.address[c->now];
+    const union resolve_address *a = &c->target.found->address[c->now];
 
     return ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
 }
@@ -485,7 +486,7 @@ static const struct wire_events wire_events = {on_received, on_ready, on_ended};
 /* Which host an address belongs to. */
 static const struct resolve_host *host_of(const struct connection *c, size_t address)
 {
-    const struct resolve_host *h = c->target.host;
+    const struct resolve_host *h = c->target.found->host;
 
     while (address >= h->first + h->addresses)
         h++;
@@ -495,7 +496,7 @@ static const struct resolve_host *host_of(const struct connection *c, size_t add
 /* Is there an address left, and time to try it? */
 static bool more_to_try(const struct connection *c)
 {
-    return c->tried < c->target.addresses &&
+    return c->tried < c->target.found->addresses &&
            (c->tried == 0 || clock_steady_ms() < c->attempt_ends_ms);
 }
 
@@ -518,8 +519,8 @@ static bool next_address(struct connection *c)
     c->session.tls = c->clear ? TLS_NONE : c->target.security.level;
     c->clear = c->securing = false;
     while (more_to_try(c)) {
-        c->now = (c->target.begin + c->tried++) % c->target.addresses;
-        const union resolve_address *a = &c->target.address[c->now];
+        c->now = (c->target.begin + c->tried++) % c->target.found->addresses;
+        const union resolve_address *a = &c->target.found->address[c->now];
         c->host = host_of(c, c->now);
         socklen_t length = a->any.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4);
         name_relay(c, a);
@@ -549,8 +550,10 @@ struct connection *connection_start(struct loop *l, const struct program *progra
     if (target->security.context != NULL)
         tls_context_share(target->security.context);
     session_open(&c->session, program->site->host);
-    if (next_address(c))
+    if (next_address(c)) {
+        resolve_hold(target->found);
         return c;
+    }
     session_close(&c->session);
     tls_context_free(c->target.security.context);
     free(c);
@@ -575,6 +578,6 @@ void connection_stop(struct connection *c, const char *why)
         return;
     }
     session_lost(&c->session, why);
-    c->tried = c->target.addresses;
+    c->tried = c->target.found->addresses;
     run(c, (struct span){"", 0});
 }

@@ -15,10 +15,9 @@ struct connection;
 
 /* Where to, from the name service (resolve.h), and what the route allows. */
 struct connection_target {
-    const struct resolve_host *host;
-    const union resolve_address *address;
-    size_t addresses, begin; /* which one is tried first: one that was good before */
-    unsigned mails;          /* taken at most */
+    struct resolve_result *found; /* the connection holds it too */
+    size_t begin;                 /* which address is tried first: one that was good before */
+    unsigned mails;               /* taken at most */
     struct security_use security;
     int64_t idle_ms; /* how long it waits for more mail */
     const struct official_names *names;
@@ -84,8 +83,8 @@ struct connection {
     struct verdict host_verdict;
 };
 
-/* Starts; events follow from the loop. NULL: no address can even be tried (errno). What the target
- * points to and the program must outlive it; the program's configuration may change. */
+/* Starts; events follow from the loop. NULL: no address can even be tried (errno). Names and
+ * program must outlive it; the program's configuration may change. */
 struct connection *connection_start(struct loop *l, const struct program *program,
                                     const struct connection_target *target,
                                     const struct connection_owner *events, void *owner);

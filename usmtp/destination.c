@@ -17,6 +17,7 @@
 enum {
     IDLE_MS = 1000,           /* how long an idle connection waits for more mail */
     RATE_IDLE_MS = 10000,     /* and so much longer at most, where RATE makes it wait */
+    KEEP_LIFE = 60,           /* seconds for which they are kept when there is no new answer */
     ADDRESS_LIFE = 300,       /* seconds for which addresses are used at most, and 1 at least */
     MAILS_PER_CONNECTION = 5, /* waiting mail that is worth one more connection */
     ALLOWED_LIFE = 60, /* seconds until a host that refused a further connection is asked again */
@@ -173,11 +174,17 @@ static void take_hosts(struct destination *t, struct resolve_result *r)
 {
     int64_t life = r->ttl < 1 ? 1 : r->ttl > ADDRESS_LIFE ? ADDRESS_LIFE : r->ttl;
 
-    /* Only a destination without connections asks: nobody uses the old ones any more. */
-    resolve_free(t->found);
+    resolve_free(t->found); /* connections hold it until they end */
     t->found = r;
     t->good_address = 0;
     t->resolved_until = deliver_now(t->deliver) + life;
+}
+
+/* There is no better answer now, and what was found before still works, or failed by itself. */
+static void keep_hosts(struct destination *t)
+{
+    if (t->connections > 0)
+        t->resolved_until = deliver_now(t->deliver) + KEEP_LIFE;
 }
 
 static void on_resolved(void *arg, struct resolve_result *r)
@@ -190,6 +197,11 @@ static void on_resolved(void *arg, struct resolve_result *r)
     deliver_soon(t->deliver);
     if (r->kind == RESOLVE_FOUND) {
         take_hosts(t, r);
+        return;
+    }
+    if (t->connections > 0 || t->due > deliver_now(t->deliver)) {
+        keep_hosts(t);
+        resolve_free(r);
         return;
     }
     /* A relay that the configuration names wrongly is our fault, not the mail's. */
@@ -256,9 +268,7 @@ static bool open_connection(struct destination *t)
     }
     if (!room_for_connection(t))
         return false;
-    struct connection_target target = {.host = t->found->host,
-                                       .address = t->found->address,
-                                       .addresses = t->found->addresses,
+    struct connection_target target = {.found = t->found,
                                        .names = &d->names,
                                        .begin = t->good_address,
                                        .mails = t->route.connmsgs,
@@ -319,6 +329,10 @@ static void start_query(struct destination *t)
         d->destinations.queries++;
         return;
     }
+    if (t->connections > 0) {
+        keep_hosts(t);
+        return;
+    }
     outcome_local(&v, VERDICT_HOST, "4.4.3", "memory is short");
     put_off(t, &v);
 }
@@ -328,14 +342,15 @@ static void serve(struct destination *t)
     struct deliver *d = t->deliver;
     struct destinations *all = &d->destinations;
 
-    if (t->ready.count == 0 || t->due > deliver_now(d) || t->query != NULL || !rate_allows(t))
+    if (t->ready.count == 0 || t->due > deliver_now(d) || !rate_allows(t))
         return;
-    if (t->connections == 0 && t->resolved_until <= deliver_now(d)) {
+    bool stale = t->resolved_until <= deliver_now(d);
+    if (stale && t->query == NULL)
         start_query(t);
+    if (t->connections == 0 && (stale || t->query != NULL))
         return;
-    }
     wake_idle(t);
-    while (t->ready.count > 0 && t->connections < connections_wanted(t) &&
+    while (t->query == NULL && t->ready.count > 0 && t->connections < connections_wanted(t) &&
            t->due <= deliver_now(d) && rate_allows(t)) {
         if (all->connections >= d->program->site->connections) {
             all->starving |= t->connections == 0;
@@ -514,7 +529,8 @@ static void on_greeted(void *owner, struct connection *c)
     struct destination *t = owner;
 
     t->greeted = true;
-    t->good_address = c->now;
+    if (c->target.found == t->found)
+        t->good_address = c->now;
     if (t->tries > 0) {
         t->tries = 0;
         t->due = 0;

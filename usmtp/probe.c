@@ -93,9 +93,7 @@ static const struct connection_owner events = {on_next,    on_verdict, on_untrie
 
 static void connect_to(struct probe *x)
 {
-    struct connection_target target = {.host = x->found->host,
-                                       .address = x->found->address,
-                                       .addresses = x->found->addresses,
+    struct connection_target target = {.found = x->found,
                                        .mails = 1,
                                        .security = x->use,
                                        .idle_ms = 1};

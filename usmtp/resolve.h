@@ -60,6 +60,7 @@ struct resolve_result {
     size_t hosts;
     union resolve_address *address; /* grouped by host; the families of a host take turns */
     size_t addresses;
+    unsigned holders; /* beside the first one */
 };
 
 struct resolve_tlsa {
@@ -97,6 +98,12 @@ struct resolve_query *resolve_tlsa(struct resolver *r, const struct resolve_host
                                    unsigned short port, resolve_tlsa_fn *fn, void *arg);
 /* The answer is no longer wanted: fn is not called, and the query is gone. */
 void resolve_cancel(struct resolve_query *q);
+/* A result may be held by several; each frees it once. */
+static inline struct resolve_result *resolve_hold(struct resolve_result *r)
+{
+    r->holders++;
+    return r;
+}
 void resolve_free(struct resolve_result *r);
 
 #endif

@@ -233,7 +233,7 @@ void resolver_free(struct resolver *r)
 
 void resolve_free(struct resolve_result *r)
 {
-    if (r == NULL)
+    if (r == NULL || (r->holders > 0 && r->holders-- > 0))
         return;
     free(r->host);
     free(r->address);
