@@ -441,11 +441,14 @@ enum offer_result offer_adopt(const struct offer_taker *t, const char *name)
         /* What was moved before a failure is told as well. */
         int taken = look_through(a) < 0 ? -1 : take_files(a);
         int saved = errno;
-        if (settle(a) == 0 && taken == 0)
+        if (settle(a) < 0) {
+            result = OFFER_IN_DOUBT;
+            saved = errno;
+        } else if (taken == 0) {
             result = finish(a, name);
-        else if (taken < 0)
-            errno = saved;
-        saved = errno;
+            saved = errno;
+        }
+        errno = saved;
         free(a->name);
         free(a);
         errno = saved;

@@ -53,9 +53,11 @@ void offer_abandon(struct offer *o);
 bool offer_is_done(const char *name);
 
 enum offer_result {
-    OFFER_TAKEN, /* all of it: the directory is gone, or was not there any more */
-    OFFER_HELD,  /* what could be taken is; the rest is in O3, with a message */
-    OFFER_LATER  /* errno: a fault of our own side; it is still there, try again */
+    OFFER_TAKEN,   /* all of it: the directory is gone, or was not there any more */
+    OFFER_HELD,    /* what could be taken is; the rest is in O3, with a message */
+    OFFER_LATER,   /* errno: a fault of our own side; it is still there, try again */
+    OFFER_IN_DOUBT /* errno: its files were moved, and nobody can say whether durably: as after a
+                      commit in doubt, the program must end, because a second sync is no proof */
 };
 
 struct offer_taker {

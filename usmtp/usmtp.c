@@ -55,9 +55,16 @@ static int take_name(void *arg, const char *name)
                                 .each = on_adopted,
                                 .arg = u};
 
-    if (!offer_is_done(name))
+    if (u->deliver.in_doubt)
+        return 0;
+    if (!offer_is_done(name)) {
         deliver_name(&u->deliver, name, false);
-    else if (offer_adopt(&taker, name) == OFFER_LATER)
+        return 0;
+    }
+    enum offer_result result = offer_adopt(&taker, name);
+    if (result == OFFER_IN_DOUBT)
+        deliver_in_doubt(&u->deliver);
+    else if (result == OFFER_LATER)
         u->deliver.rescan = true;
     return 0;
 }
@@ -216,7 +223,8 @@ static int serve(struct usmtp *u)
     else
         MSG(&u->program.log, T01SM020I, u->program.name, "SENDER");
     loop_timer_set(u->poll, (int64_t)u->program.site->poll * 1000);
-    loop_run(u->loop);
+    if (!u->deliver.in_doubt)
+        loop_run(u->loop);
     deliver_stop(&u->deliver);
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
         loop_forget(events[i]);
