@@ -412,9 +412,7 @@ static const char *form_hint(const struct rule *rule, char *out, size_t size)
         [FORM_SERVERS] = "IP addresses joined by commas, such as 127.0.0.1,::1, or ROOT",
         [FORM_PATHNAME] = "a path that begins with /",
         [FORM_FILES] = "one to four paths that begin with /, joined by commas",
-        [FORM_TLSA] =
-            "a TLSA record in apostrophes such as '3 1 1 HEX', usage 2 or 3, or up to four "
-            "joined by commas",
+        [FORM_TLSA] = "one to four TLSA records in apostrophes such as '3 1 1 HEX', usage 2 or 3",
         [FORM_PREFIX] = "data set qualifiers in capitals, at most 22 characters, such as OUT",
         [FORM_DEST] = "1 to 8 of A-Z 0-9 @ # $, such as RMT21",
         [FORM_MAILDIR] = "a path that begins with / or %h; %h home, %u login, %i user ID, %% for %",
