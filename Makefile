@@ -76,7 +76,7 @@ help:
 	@echo "make fuzz      fuzz every parser, FUZZ_SECONDS each (60); TARGETS=fuzz_x for one"
 	@echo "make afl       AFL++ on whole programs, AFL_SECONDS each (180)"
 	@echo "make crash     kill, fault, power-cut and clock sweeps (long, as root); CRASH=kill for one"
-	@echo "make simulate  both sites on simulated machines, from one SEED"
+	@echo "make simulate  both sites on simulated machines, from one SEED; MISTAKES=1: planted mistakes"
 	@echo "make bench     beside other mail servers; BENCH=--quick for a minute"
 	@echo "make coverage  branches taken by the tests"
 	@echo "make lint      static checks of sources, scripts and manuals"
@@ -165,7 +165,7 @@ install: all
 clean:
 	rm -rf build build-asan build-fuzz build-afl build-cov
 
-tools: $(TOOLS:%=$(BUILD)/tests/%) $(BUILD)/tests/failmalloc.so
+tools: $(TOOLS:%=$(BUILD)/tests/%) $(BUILD)/tests/failmalloc.so $(BUILD)/tests/simulate
 unit: $(UNIT:%=$(BUILD)/unit/%) $(REPLAYS)
 
 $(CORE): $(call obj,$(LIB_SRC) $(TABLE_SRC))
@@ -203,13 +203,18 @@ $(BUILD)/tests/failmalloc.so: tests/crash/failmalloc.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -O2 $(WARN) -D_GNU_SOURCE -I. -shared -fPIC -o $@ $< -ldl
 
-# Two sites, a disk, a network and a clock, all simulated in one process.
+# Two sites, a disk, a network and a clock, all simulated in one process. MISTAKES=1: instead, planted
+# mistakes, each of which it must find.
 .PHONY: simulate
 SEED ?= 1
 simulate: deps
-	@$(MAKE) --no-print-directory -j2 all
-	BUILD=$(abspath $(BUILD)) CC="$(CC)" tests/simulate/build
-	$(BUILD)/tests/simulate $(SIMULATE) $(SEED)
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/tests/simulate
+	$(BUILD)/tests/simulate $(if $(MISTAKES),--mistake all) $(SIMULATE) $(SEED)
+# Each call that a header there names with WRAP is taken from the C library and given to the simulation.
+$(BUILD)/obj/tests/simulate/%.o: HARDEN := -fPIE
+$(BUILD)/tests/simulate: $(call obj,$(wildcard tests/simulate/*.c)) $(BUILD)/libparts.a $(CORE)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $$(tests/simulate/wraps) $(foreach p,$(PROGRAMS),$(LIBS_$(p))) $(LIBS)
 
 # Beside other mail servers, as root; BENCH holds its options. Hours without any.
 .PHONY: bench

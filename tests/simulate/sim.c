@@ -2,14 +2,21 @@
 #include "tests/simulate/sim.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "tests/simulate/sim_real.h"
 
 enum { EVENTS = 4096, SHOWN = 60, DETAIL = 96, COMMAND = 256 };
+enum {
+    STALLED_STEPS = 4000000,
+    STALLED_DAYS = 40, /* simulated; the longest partition lasts 6 */
+    STALLED_S = 20     /* of the processor's time, within one step */
+};
 
 struct event {
     uint64_t step;
@@ -86,12 +93,50 @@ void sim_violation(const char *format, ...)
     fprintf(stderr, "simulate: the last events (step, seconds, who, what):\n");
     for (uint64_t i = first; i < events_made && !sim.verbose; i++)
         show(&events[i % EVENTS]);
+    if (sim.describe != NULL)
+        sim.describe();
     fprintf(stderr, "simulate: VIOLATION at step %" PRIu64 ": ", sim.step);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
     fprintf(stderr, "\nsimulate: repeat it with: %s\n", repeat);
     _Exit(1);
+}
+
+/* Progress. */
+
+void sim_progress(void)
+{
+    sim.progress++;
+    sim.progress_step = sim.step;
+    sim.progress_us = sim.now_us;
+}
+
+void sim_check_progress(void)
+{
+    if (sim.step - sim.progress_step > STALLED_STEPS)
+        sim_violation("no progress: nothing became of any message in %d steps", STALLED_STEPS);
+    if (sim.now_us - sim.progress_us > (int64_t)STALLED_DAYS * 86400 * 1000000)
+        sim_violation("no progress: nothing became of any message in %d days", STALLED_DAYS);
+}
+
+static void on_alarm(int number)
+{
+    static uint64_t last = UINT64_MAX;
+
+    (void)number;
+    if (sim.step == last) /* the run is lost in any case, so stdio may be used here */
+        sim_violation("no progress: no call in %d seconds", STALLED_S);
+    last = sim.step;
+}
+
+void sim_watch(void)
+{
+    struct itimerval every = {{STALLED_S, 0}, {STALLED_S, 0}};
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+
+    sigaction(SIGVTALRM, &action, NULL);
+    setitimer(ITIMER_VIRTUAL, &every, NULL);
 }
 
 static void *checked(void *p)

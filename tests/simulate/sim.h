@@ -42,6 +42,9 @@ struct sim {
     enum mistake mistake;
     bool verbose;
     bool calm; /* no more trouble: what is left must come to its end */
+    uint64_t progress, progress_step; /* how often, and when last, something became of a message */
+    int64_t progress_us;
+    void (*describe)(void); /* what is still open, for sim_violation() */
 };
 extern struct sim sim;
 
@@ -57,6 +60,11 @@ void sim_trace(const char *who, const char *verb, const char *detail, long resul
 _Noreturn void sim_violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What repeats the run, for sim_violation(). */
 void sim_repeat_with(const char *command);
+/* Something became of a message. When that never happens any more, the run fails: by steps, by
+ * simulated time, and, for code that loops without a call, by a timer that sim_watch() starts. */
+void sim_progress(void);
+void sim_check_progress(void);
+void sim_watch(void);
 
 /* Memory of the simulation itself, apart from that of the programs. Never fail. */
 void *sim_alloc(size_t n);

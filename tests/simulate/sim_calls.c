@@ -5,12 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
-#include <linux/openat2.h>
 
 #include "tests/simulate/sim.h"
 #include "tests/simulate/sim_files.h"
@@ -95,6 +95,8 @@ static long do_open(const struct call *c, int at, const char *path, int flags, m
     struct place place;
     long error = struck(c, FAULT_FILES | (flags & O_CREAT ? FAULT_SPACE : 0));
 
+    if (error == 0 && !file_room(c->p))
+        error = -EMFILE; /* before anything is made */
     if (error == 0)
         error = file_place(c->p, at, path, &place);
     if (error < 0)
@@ -608,8 +610,8 @@ int __wrap_fstatvfs(int fd, struct statvfs *st)
     const struct ofd *o = file_at(c.p, fd);
     if (o == NULL || o->disk == NULL)
         return (int)call_end(&c, -EBADF);
-    uint64_t limit = o->disk->limit < (uint64_t)BLOCKS * BLOCK ? o->disk->limit
-                                                               : (uint64_t)BLOCKS * BLOCK;
+    uint64_t limit =
+        o->disk->limit < (uint64_t)BLOCKS * BLOCK ? o->disk->limit : (uint64_t)BLOCKS * BLOCK;
     *st = (struct statvfs){.f_bsize = BLOCK, .f_frsize = BLOCK, .f_blocks = BLOCKS};
     st->f_bavail = limit > o->disk->used ? (limit - o->disk->used) / BLOCK : 0;
     return (int)call_end(&c, 0);
@@ -761,8 +763,8 @@ int __wrap_inotify_init1(int flags)
         return __real_inotify_init1(flags);
     struct call c = call_begin("inotify_init1", LOOK, NULL, 0);
     int error = struck(&c, FAULT_FILES);
-    return (int)call_end(&c, error < 0 ? error
-                                       : file_install(c.p, file_new(c.p, OFD_NOTIFY, flags)));
+    return (int)call_end(&c,
+                         error < 0 ? error : file_install(c.p, file_new(c.p, OFD_NOTIFY, flags)));
 }
 
 /* The path is /proc/self/fd/N. */

@@ -108,6 +108,7 @@ static void make_dirty(struct disk *d, struct inode *i)
 {
     i->tag = 0;
     i->changed_us = wall(d);
+    d->version++;
     if (i->dirty != 0)
         return;
     if (d->dirties == d->dirty_cap) {
@@ -281,6 +282,7 @@ static struct change *new_change(struct disk *d, struct inode *i)
         d->oldest = c;
     d->newest = c;
     disk_hold(i);
+    d->version++;
     c->inode_before = i->last;
     i->last = pending_of(c);
     return c;
@@ -291,8 +293,12 @@ static void add_half(struct disk *d, struct change *c, struct dentry *e, struct 
     struct half *h = &c->half[c->halves++];
     struct inode *dir = e->dir;
 
-    *h = (struct half){.change = c, .previous = dir->last_half, .entry = e, .was = e->inode,
-                       .is = is, .entry_before = e->last};
+    *h = (struct half){.change = c,
+                       .previous = dir->last_half,
+                       .entry = e,
+                       .was = e->inode,
+                       .is = is,
+                       .entry_before = e->last};
     if (h->previous != NULL)
         h->previous->next = h;
     else
@@ -334,6 +340,7 @@ static void forget_change(struct disk *d, struct change *c)
     else
         d->newest = c->older;
     c->number = 0;
+    d->version++;
     for (unsigned i = 0; i < c->halves; i++)
         unlink_half(&c->half[i]);
     for (unsigned i = 0; i < c->halves; i++) {
@@ -740,6 +747,7 @@ void disk_crash(struct disk *d)
     static const uint32_t kept[] = {0, 4, 8, 12, 15, 16};
 
     d->crashes++;
+    d->version++;
     choose_changes(d, kept[sim_below(sizeof(kept) / sizeof(kept[0]))]);
     for (struct change *c = d->newest; c != NULL; c = c->older)
         if (!c->kept)
@@ -782,8 +790,7 @@ bool disk_entry_durable(const struct disk *d, const struct inode *dir, const cha
 {
     const struct dentry *e = find_entry(d, dir, name);
 
-    return e != NULL && e->inode != NULL && !is_pending(e->last) &&
-           !(proven && e->tainted);
+    return e != NULL && e->inode != NULL && !is_pending(e->last) && !(proven && e->tainted);
 }
 
 bool disk_file_durable(const struct inode *i)

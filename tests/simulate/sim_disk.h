@@ -79,7 +79,8 @@ struct disk {
     enum disk_mode mode;
     int64_t skew_us; /* of the wall clock against the steady one */
     uint64_t used, limit;
-    uint32_t errors; /* failed syncs of any file */
+    uint64_t version; /* goes up with every change, and when one becomes durable */
+    uint32_t errors;  /* failed syncs of any file */
     bool read_only;  /* it gave up */
     /* private */
     struct dentry **bucket;

@@ -74,12 +74,24 @@ static void free_ofd(struct ofd *o)
     sim_free(o);
 }
 
-int file_install(struct process *p, struct ofd *o)
+static unsigned free_place(const struct process *p)
 {
     unsigned fd = 0;
 
     while (fd < p->fds && p->fd[fd] != NULL)
         fd++;
+    return fd;
+}
+
+bool file_room(const struct process *p)
+{
+    return free_place(p) < p->fd_limit;
+}
+
+int file_install(struct process *p, struct ofd *o)
+{
+    unsigned fd = free_place(p);
+
     if (fd >= p->fd_limit) {
         free_ofd(o);
         return -EMFILE;

@@ -38,6 +38,8 @@ struct ofd {
 
 /* The lowest free descriptor for it; -EMFILE, and the description is gone. */
 int file_install(struct process *p, struct ofd *o);
+/* Is a descriptor free? */
+bool file_room(const struct process *p);
 struct ofd *file_new(struct process *p, enum ofd_kind kind, int flags);
 /* NULL: no such descriptor. */
 struct ofd *file_at(const struct process *p, int fd);

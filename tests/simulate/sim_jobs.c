@@ -190,8 +190,8 @@ static bool write_slowly(int fd, struct span text)
 static bool copy_to(int dir, const char *name, struct span text)
 {
     int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    bool good = fd >= 0 && write_slowly(fd, text) && durable_sync(fd) == 0 &&
-                durable_sync(dir) == 0;
+    bool good =
+        fd >= 0 && write_slowly(fd, text) && durable_sync(fd) == 0 && durable_sync(dir) == 0;
 
     if (fd >= 0 && durable_close(fd) < 0)
         good = false;

@@ -336,9 +336,8 @@ static struct sock *sock_at(int fd)
 
 static void put_address(struct sockaddr *to, socklen_t *n, uint32_t address)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_port = htons(25),
-                             .sin_addr.s_addr = htonl(address)};
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_port = htons(25), .sin_addr.s_addr = htonl(address)};
 
     memcpy(to, &in, *n < sizeof(in) ? *n : sizeof(in));
     *n = sizeof(in);

@@ -308,8 +308,7 @@ bool net_writable(const struct sock *s)
         return true;
     if (s->state == SOCK_CONNECTING)
         return s->connect_us <= sim.now_us;
-    return s->state == SOCK_OPEN &&
-           (s->peer == NULL || s->peer->in_size - s->peer->in_at < WINDOW);
+    return s->state == SOCK_OPEN && (s->peer == NULL || s->peer->in_size - s->peer->in_at < WINDOW);
 }
 
 int64_t net_ready_us(const struct sock *s)

@@ -135,15 +135,6 @@ static bool is_daemon(const struct process *p)
 
 /* Messages. */
 
-void oracle_open(uint32_t n)
-{
-    most = n + 64;
-    messages = sim_zeroed((most + 1) * sizeof(*messages));
-    open_list = sim_zeroed((most + 1) * sizeof(*open_list));
-    names_size = 1 << 12;
-    names = sim_zeroed(names_size * sizeof(*names));
-}
-
 /* NULL: no message of that number was ever made. */
 static struct message *message_at(uint32_t id)
 {
@@ -155,10 +146,10 @@ static uint32_t choose_users(enum message_kind kind)
     uint32_t users = 0;
     uint32_t n = sim_one_in(4) ? 1 + sim_below(6) : 1 + sim_below(2);
 
-    if (kind == MESSAGE_STRANGE || kind == MESSAGE_OFFERED)
-        n = kind == MESSAGE_STRANGE ? 1 : n;
     if (sim_one_in(100))
         n = 14;
+    if (kind == MESSAGE_STRANGE)
+        n = 1; /* a data set has one recipient */
     while (n-- > 0)
         users |= 1U << (sim_one_in(24) ? sim_below(USERS) : sim_below(USER_KNOWN));
     return users;
@@ -171,8 +162,9 @@ uint32_t oracle_new(enum message_kind kind, uint32_t *users)
     if (made > most)
         sim_violation("more messages than there is room for: an error of the simulation");
     *users = choose_users(kind);
-    messages[id] = (struct message){
-        .kind = (uint8_t)kind, .users = *users, .writer = process_current()->run};
+    sim_progress();
+    messages[id] =
+        (struct message){.kind = (uint8_t)kind, .users = *users, .writer = process_current()->run};
     return id;
 }
 
@@ -211,6 +203,45 @@ static void close_message(uint32_t id)
     open_list[m->place - 1] = last;
     messages[last].place = m->place;
     m->place = 0;
+    sim_progress();
+}
+
+/* Adds to a message's set of users. */
+static void gain(uint32_t *set, uint32_t users)
+{
+    if (users & ~*set)
+        sim_progress();
+    *set |= users;
+}
+
+static uint32_t business(bool tell);
+
+static void describe(void)
+{
+    enum { SHOWN = 8 };
+
+    for (uint32_t i = 0; i < opens && i < SHOWN; i++) {
+        const struct message *m = &messages[open_list[i]];
+        fprintf(stderr,
+                "simulate: open: message %u (%s) users %x arrived %x acknowledged %x collected %x "
+                "told %x, accepted at %.6f\n",
+                open_list[i], kind_names[m->kind], m->users, m->arrived, m->acked, m->collected,
+                m->told, (double)m->accepted_us / 1000000);
+    }
+    if (opens > SHOWN)
+        fprintf(stderr, "simulate: and %u more messages are open\n", opens - SHOWN);
+    if (sim.calm && opens == 0)
+        business(true);
+}
+
+void oracle_open(uint32_t n)
+{
+    most = n + 64;
+    messages = sim_zeroed((most + 1) * sizeof(*messages));
+    open_list = sim_zeroed((most + 1) * sizeof(*open_list));
+    names_size = 1 << 12;
+    names = sim_zeroed(names_size * sizeof(*names));
+    sim.describe = describe;
 }
 
 void oracle_accepted(uint32_t id)
@@ -287,9 +318,8 @@ static void use_name(const struct process *p, const char *name, const struct ino
  * was stopped. */
 static bool may_be_torn(const struct message *m)
 {
-    return m == NULL ||
-           (m->state != MESSAGE_ACCEPTED &&
-            (m->kind == MESSAGE_COPIED || m->kind == MESSAGE_STRANGE));
+    return m == NULL || (m->state != MESSAGE_ACCEPTED &&
+                         (m->kind == MESSAGE_COPIED || m->kind == MESSAGE_STRANGE));
 }
 
 /* For the list of events. */
@@ -333,7 +363,7 @@ static void arrive(const struct process *p, const char *name, struct inode *i)
         oracle_figures.doubled++;
         m->excused &= ~bit;
     }
-    m->arrived |= bit;
+    gain(&m->arrived, bit);
 }
 
 static void check_visible(const struct process *p, struct inode *dir, const char *name,
@@ -366,8 +396,8 @@ static void check_sent(const struct process *p, const char *name, struct inode *
     if (m == NULL || f.kind != FOUND_MAIL)
         return;
     if (!(m->acked & 1U << f.user))
-        sim_violation("%s removes %s (message %u, user %u), which nobody took", p->name, name,
-                      f.id, f.user);
+        sim_violation("%s removes %s (message %u, user %u), which nobody took", p->name, name, f.id,
+                      f.user);
 }
 
 /* A claimed file is used up only when its unit is surely committed. */
@@ -459,9 +489,11 @@ void oracle_received(const struct process *p, const char *name)
     const struct host *h = host_of(p);
     struct inode *i = NULL;
 
-    for (int q = 0; q < 2 && i == NULL; q++) {
+    for (int q = 0; q < 2; q++) {
         struct inode *dir = jes_queue(h, queues[q]);
-        i = dir == NULL ? NULL : disk_find(&h->disk, dir, name);
+        struct inode *there = dir == NULL ? NULL : disk_find(&h->disk, dir, name);
+        if (there != NULL && (i == NULL || there->number > i->number))
+            i = there; /* an older file of the other queue may have that name */
         check_durable(p, dir, name);
     }
     if (i == NULL)
@@ -470,7 +502,7 @@ void oracle_received(const struct process *p, const char *name)
     struct message *m = message_at(f.id);
     i->acked = true;
     if (m != NULL && f.kind == FOUND_MAIL)
-        m->acked |= 1U << f.user;
+        gain(&m->acked, 1U << f.user);
 }
 
 void oracle_took(struct host *stranger, const char *text, size_t n, bool sure)
@@ -481,7 +513,7 @@ void oracle_took(struct host *stranger, const char *text, size_t n, bool sure)
     (void)stranger;
     if (m == NULL || !sure)
         return;
-    m->acked |= 1U << f.user;
+    gain(&m->acked, 1U << f.user);
     close_message(f.id);
 }
 
@@ -533,7 +565,7 @@ void oracle_attempt(const struct process *p, const char *name, const char *statu
     if (strncmp(status, "sent", 4) == 0) {
         m->excused &= ~bit;
         if (f.user >= USER_UNKNOWN) {
-            m->acked |= bit; /* the strange host said so, at whatever time */
+            gain(&m->acked, bit); /* the strange host said so, at whatever time */
             close_message(f.id);
         }
         if (!(m->acked & bit))
@@ -729,8 +761,7 @@ static void inspect_sender(struct host *h, const char *when)
     see_directory(h, when, "jes/HOLD", jes_queue(h, "HOLD"), see_held);
     see_directory(h, when, "jes/DEAD", jes_queue(h, "DEAD"), see_held);
     see_directory(h, when, "mail", mail_of(h), see_mail);
-    see_directory(h, when, "work", walk(h, (const char *const[]){"spool", "work", NULL}),
-                  see_unit);
+    see_directory(h, when, "work", walk(h, (const char *const[]){"spool", "work", NULL}), see_unit);
     for (uint32_t i = 0; i < opens; i++) {
         const struct message *m = &messages[open_list[i]];
         uint32_t seen = m->inspection == inspections ? m->seen : 0;
@@ -752,8 +783,9 @@ static void see_received(void *arg, const char *name, struct inode *i)
     struct message *m = message_at(f.id);
     if (m == NULL || f.kind != FOUND_MAIL)
         return;
-    if (!f.whole)
-        sim_violation("%s: %s/%s is not whole: message %u", x->when, x->path, name, f.id);
+    if (!f.whole && !may_be_torn(m))
+        sim_violation("%s: %s/%s is not whole: message %u (%s)", x->when, x->path, name, f.id,
+                      kind_names[m->kind]);
     if (m->inspection != inspections)
         m->seen = 0;
     m->inspection = inspections;
@@ -808,13 +840,13 @@ static void collect_notice(struct message *m, const struct found *f, const char 
     if (late && sim.now_us - m->accepted_us < world_patience_us())
         sim_violation("message %u was given up after %" PRId64 " seconds", f->id,
                       (sim.now_us - m->accepted_us) / 1000000);
-    m->told |= bit;
+    gain(&m->told, bit);
     oracle_figures.bounced++;
 }
 
 static void collect_mail(struct message *m, const struct found *f)
 {
-    m->collected |= 1U << f->user & m->acked;
+    gain(&m->collected, 1U << f->user & m->acked);
     oracle_figures.delivered++;
 }
 
@@ -837,6 +869,19 @@ static void collect(void *arg, const char *name, struct inode *i)
     disk_remove(&x->host->disk, x->dir, name, false);
 }
 
+static void hold_message(uint32_t id)
+{
+    struct message *m = message_at(id);
+
+    if (m == NULL || m->held)
+        return;
+    if (m->kind != MESSAGE_FAULTY && m->state == MESSAGE_ACCEPTED && !m->unreadable)
+        sim_violation("message %u (%s) is held", id, kind_names[m->kind]);
+    m->held = true;
+    oracle_figures.held++;
+    close_message(id);
+}
+
 /* A file in HOLD whose reason stands beside it. */
 static void collect_held(void *arg, const char *name, struct inode *i)
 {
@@ -847,15 +892,11 @@ static void collect_held(void *arg, const char *name, struct inode *i)
     memcpy(reason, name, n);
     memcpy(reason + n, ".REASON", sizeof(".REASON"));
     struct found f = found_in(i);
-    struct message *m = message_at(f.id);
-    if (ends(name, ".REASON") || m == NULL || m->held ||
-        !disk_entry_durable(&x->host->disk, x->dir, reason, false))
+    if (ends(name, ".REASON") || !disk_entry_durable(&x->host->disk, x->dir, reason, false))
         return;
-    if (m->kind != MESSAGE_FAULTY && m->state == MESSAGE_ACCEPTED && !m->unreadable)
-        sim_violation("message %u (%s) is held", f.id, kind_names[m->kind]);
-    m->held = true;
-    oracle_figures.held++;
-    close_message(f.id);
+    hold_message(f.id);
+    if (f.kind == FOUND_BATCH)
+        hold_message(f.id + 1);
 }
 
 void oracle_collect(struct host *h, bool last)
@@ -874,34 +915,53 @@ void oracle_collect(struct host *h, bool last)
 
 /* Is there nothing to do for anybody? */
 
+struct business {
+    uint32_t n;
+    bool tell;
+};
+
+static void add_business(struct business *b, const char *name, const struct inode *i)
+{
+    b->n++;
+    if (b->tell)
+        fprintf(stderr, "simulate: not at its end: %s, %u octets\n", name, i->size);
+}
+
 static void count_busy(void *arg, const char *name, struct inode *i)
 {
-    uint32_t *n = arg;
     struct found f = i->kind == INODE_FILE ? found_in(i) : (struct found){.kind = FOUND_JUNK};
 
-    *n += visible(name) || (i->kind == INODE_DIR && is_done(i)) || f.kind == FOUND_MAIL;
+    if (strncmp(name, ".t-", 3) == 0)
+        return; /* a user's own, whose writer was stopped */
+    if (visible(name) || (i->kind == INODE_DIR && is_done(i)) || f.kind == FOUND_MAIL)
+        add_business(arg, name, i);
 }
 
 static void count_units(void *arg, const char *name, struct inode *i)
 {
-    (void)name;
-    *(uint32_t *)arg += i->kind == INODE_DIR;
+    if (i->kind == INODE_DIR)
+        add_business(arg, name, i);
 }
 
-bool oracle_quiet(void)
+static uint32_t business(bool tell)
 {
     struct host *h = &world_hosts[HOST_SENDER];
     struct inode *work = walk(h, (const char *const[]){"spool", "work", NULL});
     struct inode *remote = jes_queue(h, "RMT21"), *post = jes_queue(h, "POST"), *mail = mail_of(h);
-    uint32_t n = 0;
+    struct business b = {.tell = tell};
 
-    if (opens > 0 || work == NULL || remote == NULL || post == NULL || mail == NULL)
-        return false;
-    disk_each(remote, count_busy, &n);
-    disk_each(mail, count_busy, &n);
-    disk_each(post, count_busy, &n);
-    disk_each(work, count_units, &n);
-    return n == 0;
+    if (work == NULL || remote == NULL || post == NULL || mail == NULL)
+        return 1;
+    disk_each(remote, count_busy, &b);
+    disk_each(mail, count_busy, &b);
+    disk_each(post, count_busy, &b);
+    disk_each(work, count_units, &b);
+    return b.n;
+}
+
+bool oracle_quiet(void)
+{
+    return opens == 0 && business(false) == 0;
 }
 
 /* The end. */
@@ -911,25 +971,38 @@ struct furniture {
 };
 
 static const struct furniture furniture[] = {
-    {"jes", "JOBNO"},   {"mail", ".WAKE"},      {"work", "NAMES"},
-    {"work", "*.lock"}, {"work", "CHKPT"},      {"RMT21", ".t-*"}, /* a user's own */
-    {"HOLD", "*"},      {"spool", "jes"},       {"spool", "mail"},
-    {"spool", "work"},  {"", "spool"},          {"jes", "RMT21"},
-    {"jes", "POST"},    {"jes", "PRT"},         {"jes", "HOLD"},
-    {"jes", "DEAD"},    {"mail", ".OFFER-*.open"}, /* of a writer that died after the start */
+    {"jes", "JOBNO"},  {"mail", ".WAKE"}, {"work", "NAMES"}, {"work", "*.lock"}, {"work", "CHKPT"},
+    {"RMT21", ".t-*"}, /* a user's own */
+    {"HOLD", "*"},     {"spool", "jes"},  {"spool", "mail"}, {"spool", "work"},  {"", "spool"},
+    {"jes", "RMT21"},  {"jes", "POST"},   {"jes", "PRT"},    {"jes", "HOLD"},    {"jes", "DEAD"},
+};
+/* What writers leave that were killed: the next start of a program sweeps it. */
+static const struct furniture litter[] = {
+    {"mail", ".OFFER-*.open"}, {"RMT21", ".spool-*"}, {".OFFER-*.open", "*"}};
+
+static bool is_among(const struct furniture *f, size_t n, const struct inode *dir, const char *name)
+{
+    for (; n > 0; n--, f++)
+        if (fits(f->parent, dir->name) && fits(f->name, name))
+            return true;
+    return false;
+}
+
+struct left {
+    const struct inode *dir;
+    bool swept;
 };
 
 static void check_left(void *arg, const char *name, struct inode *i)
 {
-    const struct inode *dir = arg;
-    bool lawful = false;
+    const struct left *l = arg;
+    struct left inside = {i, l->swept};
 
-    for (size_t f = 0; f < sizeof(furniture) / sizeof(furniture[0]) && !lawful; f++)
-        lawful = fits(furniture[f].parent, dir->name) && fits(furniture[f].name, name);
-    if (!lawful)
-        sim_violation("left over at the end: %s/%s", dir->name, name);
+    if (!is_among(furniture, sizeof(furniture) / sizeof(furniture[0]), l->dir, name) &&
+        (l->swept || !is_among(litter, sizeof(litter) / sizeof(litter[0]), l->dir, name)))
+        sim_violation("left over at the end: %s/%s", l->dir->name, name);
     if (i->kind == INODE_DIR)
-        disk_each(i, check_left, i);
+        disk_each(i, check_left, &inside);
 }
 
 static void check_reason(void *arg, const char *name, struct inode *i)
@@ -947,14 +1020,14 @@ static void check_reason(void *arg, const char *name, struct inode *i)
         sim_violation("%s/%s has nothing that belongs to it", x->path, name);
 }
 
-void oracle_finish(void)
+void oracle_finish(bool swept)
 {
     struct host *sender = &world_hosts[HOST_SENDER];
 
     for (int h = 0; h < HOST_STRANGER; h++) {
-        struct inode *root = world_hosts[h].disk.root;
+        struct left left = {world_hosts[h].disk.root, swept};
         oracle_inspect(&world_hosts[h], "at the end");
-        disk_each(root, check_left, root);
+        disk_each(world_hosts[h].disk.root, check_left, &left);
     }
     see_directory(sender, "at the end", "HOLD", jes_queue(sender, "HOLD"), check_reason);
     see_directory(sender, "at the end", "DEAD", jes_queue(sender, "DEAD"), check_reason);

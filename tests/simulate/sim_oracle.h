@@ -72,8 +72,9 @@ void oracle_power_cut(struct host *h);
 void oracle_collect(struct host *h, bool last);
 /* Is nothing on its way in the sender? */
 bool oracle_quiet(void);
-/* When all is quiet: nothing is left over, all came to its end. */
-void oracle_finish(void);
+/* When all is quiet: nothing is left over, all came to its end. `swept`: every program has been
+ * started since the last of them was killed. */
+void oracle_finish(bool swept);
 
 struct oracle_figures {
     uint64_t accepted, delivered, doubled, bounced, held, inspected;

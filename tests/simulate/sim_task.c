@@ -286,6 +286,7 @@ void tasks_run(const struct world_events *world)
 {
     while (!world->over()) {
         int64_t next_us = world->next_us();
+        sim_check_progress();
         if (next_us <= sim.now_us) {
             world->act();
             continue;

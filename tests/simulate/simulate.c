@@ -80,8 +80,9 @@ static const struct {
 
 static int usage(void)
 {
-    fputs("usage: simulate [--rounds N] [--messages N] [--jobs N] [--mistake NAME] [--trace] SEED\n",
-          stderr);
+    fputs(
+        "usage: simulate [--rounds N] [--messages N] [--jobs N] [--mistake NAME] [--trace] SEED\n",
+        stderr);
     return 2;
 }
 
@@ -107,8 +108,7 @@ static int read_options(int argc, char **argv, struct options *o)
     struct {
         const char *name;
         uint64_t *value;
-    } numbers[] = {
-        {"--rounds", &o->rounds}, {"--messages", &o->messages}, {"--jobs", &o->jobs}};
+    } numbers[] = {{"--rounds", &o->rounds}, {"--messages", &o->messages}, {"--jobs", &o->jobs}};
     int i = 1;
 
     for (; i < argc && argv[i][0] == '-'; i++) {
@@ -129,8 +129,7 @@ static int read_options(int argc, char **argv, struct options *o)
         if (!good)
             return usage();
     }
-    if (argc - i != 1 || !span_number(span_of(argv[i]), UINT64_MAX, &o->seed) ||
-        o->jobs > JOBS_MAX)
+    if (argc - i != 1 || !span_number(span_of(argv[i]), UINT64_MAX, &o->seed) || o->jobs > JOBS_MAX)
         return usage();
     return -1;
 }
@@ -148,6 +147,7 @@ static void run(const struct options *o, uint64_t seed, struct figures *f)
     snprintf(command, sizeof(command), "simulate --messages %" PRIu64 "%s%s %" PRIu64, o->messages,
              sim.mistake ? " --mistake " : "", sim.mistake ? mistake : "", seed);
     sim_repeat_with(command);
+    sim_watch();
     world_run(seed, (uint32_t)o->messages);
     *f = (struct figures){
         .messages = oracle_made(),
@@ -214,8 +214,9 @@ static bool finish(const struct options *o, struct child *children, size_t n, st
         if (good)
             add(sum, &f);
         else if (WIFSIGNALED(status))
-            fprintf(stderr, "simulate: signal %d; repeat it with: simulate --messages %" PRIu64
-                            " %" PRIu64 "\n",
+            fprintf(stderr,
+                    "simulate: signal %d; repeat it with: simulate --messages %" PRIu64 " %" PRIu64
+                    "\n",
                     WTERMSIG(status), o->messages, seed_of(o, c->round));
         close(c->from);
         c->pid = 0;
