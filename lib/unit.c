@@ -62,11 +62,17 @@ static void unit_path(const struct unit *u, const char *ending, char out[48])
     snprintf(out, 48, "%s%s", u->name, ending);
 }
 
+/* A directory that can't be opened is not left behind. */
 static int make_dir(int at, const char *name)
 {
     if (mkdirat(at, name, 0700) < 0)
         return -1;
-    return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int saved = errno;
+    if (fd < 0)
+        (void)unlinkat(at, name, AT_REMOVEDIR);
+    errno = saved;
+    return fd;
 }
 
 int unit_begin(struct unit *u, const struct spool *s, const char *owner, unsigned number,

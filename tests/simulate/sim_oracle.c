@@ -937,9 +937,13 @@ static void count_busy(void *arg, const char *name, struct inode *i)
         add_business(arg, name, i);
 }
 
+/* What could not be rolled back, but for what was claimed, waits for the next start. */
 static void count_units(void *arg, const char *name, struct inode *i)
 {
-    if (i->kind == INODE_DIR)
+    const struct inode *in =
+        i->kind == INODE_DIR ? disk_find(&world_hosts[HOST_SENDER].disk, i, "in") : NULL;
+
+    if (i->kind == INODE_DIR && (is_done(i) || (in != NULL && in->entries > 0)))
         add_business(arg, name, i);
 }
 
@@ -978,7 +982,9 @@ static const struct furniture furniture[] = {
 };
 /* What writers leave that were killed: the next start of a program sweeps it. */
 static const struct furniture litter[] = {
-    {"mail", ".OFFER-*.open"}, {"RMT21", ".spool-*"}, {".OFFER-*.open", "*"}};
+    {"mail", ".OFFER-*.open"}, {".OFFER-*.open", "*"}, {"RMT21", ".spool-*"},
+    {"work", "*.open"},        {"*.open", "*"},
+};
 
 static bool is_among(const struct furniture *f, size_t n, const struct inode *dir, const char *name)
 {

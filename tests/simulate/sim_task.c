@@ -1,6 +1,7 @@
 /* See sim_task.h. */
 #include "tests/simulate/sim_task.h"
 
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -21,7 +22,7 @@
 #define STACK_OCTETS ((size_t)512 << 10)
 #endif
 
-enum { TASKS = 2 * PROCESSES, GUARD = 4096 };
+enum { TASKS = 4 * PROCESSES, GUARD = 4096 };
 
 enum task_state { TASK_FREE, TASK_READY, TASK_WAITING };
 
@@ -29,7 +30,9 @@ struct task {
     enum task_state state;
     struct process *process;
     int64_t wake_us;
-    ucontext_t context;
+    ucontext_t context; /* where it begins; with AddressSanitizer also where it goes on */
+    jmp_buf place;      /* where it goes on: without the system calls of a ucontext */
+    bool begun;
     void *stack, *fake; /* fake: AddressSanitizer's */
     void (*fn)(void *arg);
     void *arg;
@@ -40,11 +43,11 @@ static struct task tasks[TASKS];
 static unsigned most_tasks; /* above it none was ever used */
 static struct task *running;
 static struct process *current;
-static ucontext_t scheduler;
-static void *scheduler_fake;
 static unsigned runs;
 
 #if SANITIZED
+static ucontext_t scheduler;
+static void *scheduler_fake;
 static const void *scheduler_stack;
 static size_t scheduler_size;
 
@@ -58,38 +61,53 @@ static void arrive(void *fake, bool in_scheduler)
     __sanitizer_finish_switch_fiber(fake, in_scheduler ? NULL : &scheduler_stack,
                                     in_scheduler ? NULL : &scheduler_size);
 }
-#define SCHEDULER_STACK scheduler_stack, scheduler_size
-#else
-static void leave_for(void **fake, const void *stack, size_t size)
+
+/* From a task to the scheduler. */
+static void switch_out(struct task *t, bool for_ever)
 {
-    (void)fake;
-    (void)stack;
-    (void)size;
+    leave_for(for_ever ? NULL : &t->fake, scheduler_stack, scheduler_size);
+    swapcontext(&t->context, &scheduler);
+    arrive(t->fake, false);
 }
+
+static void go_on(struct task *t)
+{
+    leave_for(&scheduler_fake, t->stack, STACK_OCTETS);
+    swapcontext(&scheduler, &t->context);
+    arrive(scheduler_fake, true);
+}
+#else
+static jmp_buf scheduler_place;
 
 static void arrive(void *fake, bool in_scheduler)
 {
     (void)fake;
     (void)in_scheduler;
 }
-#define SCHEDULER_STACK NULL, 0
-#endif
 
-/* From a task to the scheduler. */
 static void switch_out(struct task *t, bool for_ever)
 {
-    leave_for(for_ever ? NULL : &t->fake, SCHEDULER_STACK);
-    swapcontext(&t->context, &scheduler);
-    arrive(t->fake, false);
+    (void)for_ever;
+    if (_setjmp(t->place) == 0)
+        _longjmp(scheduler_place, 1);
 }
+
+static void go_on(struct task *t)
+{
+    if (_setjmp(scheduler_place) != 0)
+        return;
+    if (t->begun)
+        _longjmp(t->place, 1);
+    t->begun = true;
+    setcontext(&t->context);
+}
+#endif
 
 static void switch_in(struct task *t)
 {
     running = t;
     current = t->process;
-    leave_for(&scheduler_fake, t->stack, STACK_OCTETS);
-    swapcontext(&scheduler, &t->context);
-    arrive(scheduler_fake, true);
+    go_on(t);
     running = NULL;
     current = NULL;
 }
@@ -149,6 +167,7 @@ struct task *task_start(struct process *p, void (*fn)(void *arg), void *arg)
     t->fn = fn;
     t->arg = arg;
     t->fake = NULL;
+    t->begun = false;
     prepare(t);
     return t;
 }

@@ -50,6 +50,7 @@ enum { DAEMONS = sizeof(daemons) / sizeof(daemons[0]) };
 static struct weather weather;
 static int64_t until_kill, until_power, until_fault, until_memory;
 static struct process *doomed;
+static bool next_stale = true; /* what next_us() found is not true any more */
 static uint32_t messages_wanted, messages_at_once;
 static unsigned jobs_running, clients_running;
 static bool link_is_down, all_done;
@@ -97,6 +98,7 @@ static int64_t trouble(uint32_t mean)
 
 static void set_agenda(void (*act)(void), int64_t when_us)
 {
+    next_stale = true;
     for (int i = 0; i < AGENDA; i++)
         if (agenda[i].act == act)
             agenda[i].when_us = when_us;
@@ -122,6 +124,7 @@ static void daemon_gone(struct process *p, bool killed)
 
     (void)killed;
     d->process = NULL;
+    next_stale = true;
     d->start_us = d->host != HOST_STRANGER && !world_hosts[d->host].up
                       ? NEVER
                       : sim.now_us + (int64_t)(sim_random() % (uint64_t)pause);
@@ -154,11 +157,13 @@ void world_call(const struct process *p, unsigned weight)
         if (until_kill < 0) {
             until_kill = countdown(weather.kill);
             doomed = process_at(p->slot);
+            next_stale = true;
             task_pause();
         }
         if (until_power < 0) {
             until_power = countdown(weather.power);
             p->host->cut = true;
+            next_stale = true;
             task_pause();
         }
     }
@@ -223,13 +228,15 @@ static void client_gone(struct process *p, bool killed)
 
 static void start_job(void)
 {
+    static uint32_t idle_us;
     struct host *h = &world_hosts[HOST_SENDER];
     bool room = oracle_made() < messages_wanted && oracle_waiting() < messages_at_once;
 
     if (room && h->up && jobs_running < JOBS_MOST &&
         process_start(h, "job", JOB_UID, actor_job, job_gone, NULL) != NULL)
         jobs_running++;
-    set_agenda(start_job, sim.now_us + (room ? sim_below(2000) : 50000));
+    idle_us = room ? 0 : idle_us == 0 ? 20000 : idle_us < LOOK_MOST ? idle_us * 2 : LOOK_MOST;
+    set_agenda(start_job, sim.now_us + (room ? sim_below(2000) : idle_us));
     if (oracle_made() >= messages_wanted && jobs_running == 0)
         set_agenda(start_job, NEVER);
 }
@@ -411,7 +418,7 @@ static void boot(struct host *h)
             daemons[i].start_us = sim.now_us + sim_below(3 * SECOND);
 }
 
-static int64_t next_us(void)
+static int64_t find_next_us(void)
 {
     int64_t next = doomed != NULL ? 0 : NEVER;
 
@@ -433,6 +440,16 @@ static int64_t next_us(void)
     return next;
 }
 
+static int64_t next_us(void)
+{
+    static int64_t next;
+
+    if (next_stale)
+        next = find_next_us();
+    next_stale = false;
+    return next;
+}
+
 static void act_on_host(struct host *h)
 {
     if (h->cut)
@@ -445,6 +462,7 @@ static void act_on_host(struct host *h)
 
 static void act(void)
 {
+    next_stale = true;
     if (doomed != NULL) {
         struct process *p = doomed;
         doomed = NULL;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -353,6 +354,45 @@ static void a_second_owner_is_told_so(void **state)
     close(other);
 }
 
+static int count_entry(void *arg, const char *name)
+{
+    (void)name;
+    ++*(int *)arg;
+    return 0;
+}
+
+/* With so many descriptors left and no more, begins a unit and takes it back. */
+static bool begin_with(struct spool *s, rlim_t descriptors, unsigned number)
+{
+    struct rlimit before, few;
+    struct unit u;
+    int lowest = dup(0);
+
+    close(lowest);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){(rlim_t)lowest + descriptors, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    bool good = unit_begin(&u, s, "test", number, QUEUE_REMOTE) == 0;
+    if (!good)
+        assert_int_equal(errno, EMFILE);
+    assert_int_equal(unit_rollback(&u), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    return good;
+}
+
+static void without_descriptors_a_unit_leaves_nothing(void **state)
+{
+    struct place *p = *state;
+    struct spool *s = &p->spool;
+    int before = 0, after = 0;
+
+    assert_int_equal(durable_each(s->work, count_entry, &before), 0);
+    assert_false(begin_with(s, 0, 1));
+    assert_false(begin_with(s, 1, 2));
+    assert_int_equal(durable_each(s->work, count_entry, &after), 0);
+    assert_int_equal(after, before);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -363,6 +403,7 @@ int main(void)
         CASE(a_unit_happens_at_its_commit),
         CASE(many_files_share_one_sync),
         CASE(an_uncommitted_unit_is_undone),
+        CASE(without_descriptors_a_unit_leaves_nothing),
         CASE(a_committed_unit_is_finished),
         CASE(a_kept_file_has_a_name_of_its_own),
         CASE(what_was_put_has_its_seal),
