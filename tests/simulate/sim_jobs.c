@@ -165,7 +165,8 @@ static bool submit_dropped(struct submission *s)
 
     snprintf(temporary, sizeof(temporary), ".t-%u", s->id);
     int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    bool good = fd >= 0 && durable_write(fd, text.data, text.len) == 0 && durable_sync(fd) == 0;
+    bool good = fd >= 0 && !text.failed && durable_write(fd, text.data, text.len) == 0 &&
+                durable_sync(fd) == 0;
     if (fd >= 0 && durable_close(fd) < 0)
         good = false;
     good = good && durable_move(dir, temporary, dir, s->name) == 0;

@@ -18,19 +18,20 @@ enum message_state { MESSAGE_NEW, MESSAGE_DOUBTED, MESSAGE_ACCEPTED };
 
 struct message {
     uint8_t kind, state;
-    bool held;           /* its file is in HOLD */
-    bool unreadable;     /* a read of its file failed */
-    uint32_t writer;     /* the run of the process that writes it */
-    uint32_t users;      /* whom it is for */
-    uint32_t arrived;    /* stood under its name at the far end */
-    uint32_t acked;      /* the far end said 2xx */
-    uint32_t collected;  /* and a reader took it */
-    uint32_t told;       /* the sender was told that it did not arrive */
-    uint32_t tried;      /* its text is on its way, and no reply came yet */
-    uint32_t excused;    /* may arrive once more */
-    uint32_t seen;       /* in the inspection in hand */
-    uint32_t place;      /* in the list of open ones, from 1 */
-    uint64_t inspection; /* that `seen` belongs to */
+    bool held;             /* its file is in HOLD */
+    bool unreadable;       /* a read of its file failed */
+    uint32_t writer;       /* the run of the process that writes it */
+    uint32_t users;        /* whom it is for */
+    uint32_t arrived;      /* stood under its name at the far end */
+    uint32_t acked;        /* the far end said 2xx */
+    uint32_t collected;    /* and a reader took it */
+    uint32_t told;         /* the sender was told that it did not arrive */
+    uint32_t fresh;        /* the far end said 2xx since the text was sent last */
+    uint32_t known;        /* and the sender knows it */
+    uint8_t flying[USERS]; /* texts that were sent, and did not arrive */
+    uint32_t seen;         /* in the inspection in hand */
+    uint32_t place;        /* in the list of open ones, from 1 */
+    uint64_t inspection;   /* that `seen` belongs to */
     int64_t accepted_us;
 };
 
@@ -355,14 +356,13 @@ static void arrive(const struct process *p, const char *name, struct inode *i)
 
     if (m == NULL || f.kind != FOUND_MAIL)
         return;
-    if (m->arrived & bit && !(m->excused & bit))
-        sim_violation("%s: message %u arrives a second time for user %u, as %s", p->name, f.id,
-                      f.user, name);
+    if (m->flying[f.user] == 0)
+        sim_violation("%s: message %u arrives for user %u oftener than it was sent, as %s", p->name,
+                      f.id, f.user, name);
+    m->flying[f.user]--;
     note(m->arrived & bit ? "arrives again" : "arrives", &f, name);
-    if (m->arrived & bit) {
+    if (m->arrived & bit)
         oracle_figures.doubled++;
-        m->excused &= ~bit;
-    }
     gain(&m->arrived, bit);
 }
 
@@ -501,8 +501,10 @@ void oracle_received(const struct process *p, const char *name)
     struct found f = found_in(i);
     struct message *m = message_at(f.id);
     i->acked = true;
-    if (m != NULL && f.kind == FOUND_MAIL)
-        gain(&m->acked, 1U << f.user);
+    if (m == NULL || f.kind != FOUND_MAIL)
+        return;
+    gain(&m->acked, 1U << f.user);
+    m->fresh |= 1U << f.user;
 }
 
 void oracle_took(struct host *stranger, const char *text, size_t n, bool sure)
@@ -517,6 +519,22 @@ void oracle_took(struct host *stranger, const char *text, size_t n, bool sure)
     close_message(f.id);
 }
 
+/* The text of a message is sent: again only if its sender can't know that it was taken. */
+static void send_text(const struct process *p, uint32_t id, unsigned user)
+{
+    struct message *m = &messages[id];
+    uint32_t bit = 1U << user;
+
+    if (m->known & bit)
+        sim_violation("%s sends message %u to user %u again, and knows that it was taken", p->name,
+                      id, user);
+    if (m->told & bit)
+        sim_violation("%s sends message %u to user %u, after its sender was told that it won't",
+                      p->name, id, user);
+    m->fresh &= ~bit;
+    m->flying[user] += m->flying[user] < UINT8_MAX;
+}
+
 void oracle_sends(const struct process *p, struct ofd *socket, const char *octets, size_t n)
 {
     uint32_t id;
@@ -526,8 +544,10 @@ void oracle_sends(const struct process *p, struct ofd *socket, const char *octet
         return;
     if (user < USERS)
         socket->count = user + 1;
-    if (socket->count > 0 && message_subject(octets, n, &id) && message_at(id) != NULL)
-        messages[id].tried |= 1U << (socket->count - 1);
+    if (socket->count == 0 || !message_subject(octets, n, &id) || message_at(id) == NULL)
+        return;
+    send_text(p, id, (unsigned)socket->count - 1);
+    socket->count = 0; /* what is sent a second time is not a second text */
 }
 
 void oracle_unreadable(struct inode *i)
@@ -560,26 +580,22 @@ void oracle_attempt(const struct process *p, const char *name, const char *statu
         return;
     struct message *m = message_at(f.id);
     uint32_t bit = 1U << f.user;
-    bool remote = strstr(status, "(4") != NULL || strstr(status, "(5") != NULL;
-    m->tried &= ~bit;
-    if (strncmp(status, "sent", 4) == 0) {
-        m->excused &= ~bit;
-        if (f.user >= USER_UNKNOWN) {
-            gain(&m->acked, bit); /* the strange host said so, at whatever time */
-            close_message(f.id);
-        }
-        if (!(m->acked & bit))
-            sim_violation("%s takes %s (message %u, user %u) as sent, and nobody took it", p->name,
-                          name, f.id, f.user);
-    } else if (!remote || world_hosts[HOST_RECEIVER].disk.errors > 0) {
-        m->excused |= bit; /* the reply did not come, so nobody can know */
+    if (strncmp(status, "sent", 4) != 0)
+        return;
+    m->known |= bit;
+    if (f.user >= USER_UNKNOWN) {
+        gain(&m->acked, bit); /* the strange host said so, at whatever time */
+        close_message(f.id);
+    } else if (!(m->fresh & bit)) {
+        sim_violation("%s takes %s (message %u, user %u) as sent, and nobody took it", p->name,
+                      name, f.id, f.user);
     }
 }
 
 /* Deaths. */
 
-/* What the sender had in hand when it died, or has still to remove, may be sent once more. */
-static void excuse(void *arg, const char *name, struct inode *i)
+/* What the sender has still to remove when it dies may be sent once more. */
+static void forget(void *arg, const char *name, struct inode *i)
 {
     (void)arg;
     if (!visible(name) || i->kind != INODE_FILE)
@@ -587,11 +603,10 @@ static void excuse(void *arg, const char *name, struct inode *i)
     struct found f = found_in(i);
     struct message *m = message_at(f.id);
     uint32_t bit = 1U << f.user;
-    if (m == NULL || f.kind != FOUND_MAIL || !((m->tried | m->acked) & bit))
+    if (m == NULL || f.kind != FOUND_MAIL || !(m->known & bit))
         return;
     note("may come again", &f, name);
-    m->excused |= bit;
-    m->tried &= ~bit;
+    m->known &= ~bit;
 }
 
 void oracle_died(const struct process *p, bool killed)
@@ -600,7 +615,7 @@ void oracle_died(const struct process *p, bool killed)
 
     (void)killed;
     if (by(p, "usmtp") && mail != NULL)
-        disk_each(mail, excuse, NULL);
+        disk_each(mail, forget, NULL);
     if (is_daemon(p))
         return;
     for (uint32_t id = made; id > 0 && id + 64 > made; id--)
@@ -821,7 +836,7 @@ void oracle_power_cut(struct host *h)
     struct inode *mail = mail_of(h);
 
     if (h == &world_hosts[HOST_SENDER] && mail != NULL)
-        disk_each(mail, excuse, NULL);
+        disk_each(mail, forget, NULL);
     oracle_inspect(h, "after the power cut");
 }
 
@@ -929,11 +944,7 @@ static void add_business(struct business *b, const char *name, const struct inod
 
 static void count_busy(void *arg, const char *name, struct inode *i)
 {
-    struct found f = i->kind == INODE_FILE ? found_in(i) : (struct found){.kind = FOUND_JUNK};
-
-    if (strncmp(name, ".t-", 3) == 0)
-        return; /* a user's own, whose writer was stopped */
-    if (visible(name) || (i->kind == INODE_DIR && is_done(i)) || f.kind == FOUND_MAIL)
+    if (visible(name) || (i->kind == INODE_DIR && is_done(i)))
         add_business(arg, name, i);
 }
 
