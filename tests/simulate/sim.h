@@ -41,7 +41,7 @@ struct sim {
     int64_t now_us; /* steady */
     enum mistake mistake;
     bool verbose;
-    bool calm; /* no more trouble: what is left must come to its end */
+    bool calm;                        /* no more trouble: what is left must come to its end */
     uint64_t progress, progress_step; /* how often, and when last, something became of a message */
     int64_t progress_us;
     void (*describe)(void); /* what is still open, for sim_violation() */

@@ -228,7 +228,7 @@ static void delist(struct dentry *e)
     dir->entries--;
 }
 
-static void name_directory(struct inode *i, struct inode *parent, const char *name)
+static void name_inode(struct inode *i, struct inode *parent, const char *name)
 {
     size_t n = strlen(name);
 
@@ -259,8 +259,7 @@ static void set_entry(struct disk *d, struct dentry *e, struct inode *i)
         disk_hold(i);
         d->used += ENTRY_OCTETS;
         enlist(e);
-        if (i->kind == INODE_DIR)
-            name_directory(i, e->dir, e->name);
+        name_inode(i, e->dir, e->name);
     }
     disk_release(d, was);
 }

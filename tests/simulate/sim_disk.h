@@ -49,14 +49,14 @@ struct inode {
     /* A file. */
     char *data;
     uint32_t size, cap;
-    uint32_t synced;        /* octets of it that are durable, while `old` is NULL */
-    char *old;              /* the durable content, kept since it was written over */
-    uint32_t old_size;      /* of it */
-    uint32_t dirty;         /* place in the list of dirty files, from 1 */
-    bool poisoned;          /* a sync failed: the pages were dropped, nothing proves them again */
-    uint32_t errors;        /* failed syncs, for those who have it open */
+    uint32_t synced;          /* octets of it that are durable, while `old` is NULL */
+    char *old;                /* the durable content, kept since it was written over */
+    uint32_t old_size;        /* of it */
+    uint32_t dirty;           /* place in the list of dirty files, from 1 */
+    bool poisoned;            /* a sync failed: the pages were dropped, nothing proves them again */
+    uint32_t errors;          /* failed syncs, for those who have it open */
     char seal[DISK_SEAL_MAX]; /* the one attribute there is */
-    uint32_t seal_size;     /* 0: none */
+    uint32_t seal_size;       /* 0: none */
     bool seal_synced;
     struct ofd *locked_by;
     uint64_t tag; /* the oracle's; 0 when the content changes */
@@ -70,8 +70,9 @@ struct inode {
     struct half *first_half, *last_half; /* pending changes */
     uint64_t broken; /* crash in which one of its changes was the first to be lost */
     uint32_t watches;
-    struct inode *parent; /* as long as it is linked */
-    char name[48];        /* the name it has there, cut */
+
+    struct inode *parent; /* as long as it is linked; of the last name it got */
+    char name[64];        /* that name, cut */
 };
 
 struct disk {
@@ -81,7 +82,7 @@ struct disk {
     uint64_t used, limit;
     uint64_t version; /* goes up with every change, and when one becomes durable */
     uint32_t errors;  /* failed syncs of any file */
-    bool read_only;  /* it gave up */
+    bool read_only;   /* it gave up */
     /* private */
     struct dentry **bucket;
     uint32_t buckets, dentries;

@@ -53,7 +53,8 @@ struct found {
     uint32_t id;
 };
 struct found message_find(const char *text, size_t n);
-/* In what is sent: the user of an RCPT (USERS: there is none); the message whose subject is there. */
+/* In what is sent: the user of an RCPT (USERS: there is none); the message whose subject is there.
+ */
 unsigned message_recipient(const char *octets, size_t n);
 bool message_subject(const char *octets, size_t n, uint32_t *id);
 /* In one number, never 0. */

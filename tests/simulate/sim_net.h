@@ -1,5 +1,5 @@
-/* A simulated network of TCP connections: octets arrive late and in pieces, connections are refused,
- * reset, or fall silent, and hosts are cut off from each other. */
+/* A simulated network of TCP connections: octets arrive late and in pieces, connections are
+ * refused, reset, or fall silent, and hosts are cut off from each other. */
 #ifndef TESTS_SIMULATE_SIM_NET_H
 #define TESTS_SIMULATE_SIM_NET_H
 

@@ -49,7 +49,8 @@ struct task *task_start(struct process *p, void (*fn)(void *arg), void *arg);
 bool task_over(const struct task *t);
 /* Lets others run. */
 void task_pause(void);
-/* Waits until somebody pokes this process, or until that time (TASK_NEVER); may come back sooner. */
+/* Waits until somebody pokes this process, or until that time (TASK_NEVER); may come back sooner.
+ */
 void task_wait(int64_t until_us);
 void process_poke(struct process *p);
 

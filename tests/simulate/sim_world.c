@@ -16,8 +16,6 @@ enum {
     LOOK_MOST = 20 * SECOND,
     RUN_MOST = 96, /* messages on their way at one time */
     JOBS_MOST = 5,
-    DAEMON_UID = 990,
-    JOB_UID = 1000,
     MEMORY_CALLS = 40, /* allocations that count as one call that can fail */
     PATIENCE_DAYS = 2  /* RETRYMAX of the sender */
 };
@@ -58,7 +56,7 @@ static unsigned endings; /* power cuts after all was done */
 static int64_t calm_us;
 
 static void plan_link(void), plan_disk(void), plan_clock(void), plan_end(void);
-static void start_job(void), start_client(void), collect(void), inspect(void);
+static void plan_twin(void), start_job(void), start_client(void), collect(void), inspect(void);
 
 static struct agenda {
     const char *name;
@@ -67,7 +65,7 @@ static struct agenda {
 } agenda[] = {
     {"job", start_job, 0},    {"client", start_client, 0}, {"collect", collect, 0},
     {"inspect", inspect, 0},  {"link", plan_link, 0},      {"disk", plan_disk, 0},
-    {"clock", plan_clock, 0}, {"terminate", plan_end, 0},
+    {"clock", plan_clock, 0}, {"terminate", plan_end, 0},  {"twin", plan_twin, 0},
 };
 enum { AGENDA = sizeof(agenda) / sizeof(agenda[0]) };
 
@@ -233,7 +231,7 @@ static void start_job(void)
     bool room = oracle_made() < messages_wanted && oracle_waiting() < messages_at_once;
 
     if (room && h->up && jobs_running < JOBS_MOST &&
-        process_start(h, "job", JOB_UID, actor_job, job_gone, NULL) != NULL)
+        process_start(h, "job", WORLD_JOB_UID, actor_job, job_gone, NULL) != NULL)
         jobs_running++;
     idle_us = room ? 0 : idle_us == 0 ? 20000 : idle_us < LOOK_MOST ? idle_us * 2 : LOOK_MOST;
     set_agenda(start_job, sim.now_us + (room ? sim_below(2000) : idle_us));
@@ -310,7 +308,7 @@ static void plan_link(void)
     if (!link_is_down)
         set_agenda(plan_link, trouble(weather.link_s));
     else
-        set_agenda(plan_link, in_seconds(sim_one_in(40) ? 250000 : sim_one_in(5) ? 4000 : 30));
+        set_agenda(plan_link, in_seconds(sim_one_in(100) ? 250000 : sim_one_in(5) ? 4000 : 30));
 }
 
 /* A disk is full, or fails, for a while; a program has few descriptors. */
@@ -362,6 +360,17 @@ static void plan_end(void)
         process_poke(d->process);
     }
     set_agenda(plan_end, trouble(weather.terminate_s));
+}
+
+/* Somebody starts a program that runs already. */
+static void plan_twin(void)
+{
+    const struct daemon *d = &daemons[sim_below(2)];
+    struct host *h = &world_hosts[d->host];
+
+    if (h->up && !sim.calm)
+        process_start(h, d->name, WORLD_DAEMON_UID, d->main, NULL, NULL);
+    set_agenda(plan_twin, trouble(weather.twin_s));
 }
 
 /* The end: no more trouble, and when everything came to its end, two power cuts more. */
@@ -477,8 +486,8 @@ static void act(void)
         struct daemon *d = &daemons[i];
         if (d->process == NULL && d->start_us <= sim.now_us) {
             d->start_us = NEVER;
-            d->process =
-                process_start(&world_hosts[d->host], d->name, DAEMON_UID, d->main, daemon_gone, d);
+            d->process = process_start(&world_hosts[d->host], d->name, WORLD_DAEMON_UID, d->main,
+                                       daemon_gone, d);
         }
     }
     for (int i = 0; i < AGENDA; i++)
@@ -498,25 +507,27 @@ static bool over(void)
 }
 
 /* Rough, mild, and everything between; some runs have one kind of trouble alone. */
-static uint32_t choose(uint32_t from, uint32_t to, bool sometimes_none)
+static uint32_t choose(uint32_t from, uint32_t doublings, bool sometimes_none)
 {
     if (sometimes_none && sim_one_in(4))
         return 0;
-    return from + sim_below(to - from);
+    from <<= sim_below(doublings);
+    return from + sim_below(from);
 }
 
 static void choose_weather(void)
 {
     weather = (struct weather){
-        .kill = choose(3000, 200000, true),
-        .power = choose(10000, 400000, true),
-        .fault = choose(300, 20000, true),
-        .loss = choose(50, 4000, true),
-        .pause = choose(4, 40, false),
-        .link_s = choose(5, 300, true),
-        .disk_s = choose(5, 300, true),
-        .clock_s = choose(5, 300, true),
-        .terminate_s = choose(10, 300, true),
+        .kill = choose(3000, 6, true),
+        .power = choose(6000, 6, true),
+        .fault = choose(300, 6, true),
+        .loss = choose(50, 6, true),
+        .pause = choose(4, 4, false),
+        .link_s = choose(20, 6, true),
+        .disk_s = choose(5, 6, true),
+        .clock_s = choose(5, 6, true),
+        .terminate_s = choose(10, 5, true),
+        .twin_s = choose(10, 5, true),
     };
     messages_at_once = 8 + sim_below(RUN_MOST);
     until_kill = countdown(weather.kill);
@@ -551,5 +562,6 @@ void world_run(uint64_t seed, uint32_t messages)
     set_agenda(plan_disk, trouble(weather.disk_s));
     set_agenda(plan_clock, trouble(weather.clock_s));
     set_agenda(plan_end, trouble(weather.terminate_s));
+    set_agenda(plan_twin, trouble(weather.twin_s));
     tasks_run(&events);
 }

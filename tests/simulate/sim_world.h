@@ -6,6 +6,8 @@
 #include "tests/simulate/sim_disk.h"
 #include "tests/simulate/sim_task.h"
 
+enum { WORLD_DAEMON_UID = 990, WORLD_JOB_UID = 1000 };
+
 enum host_role { HOST_SENDER, HOST_RECEIVER, HOST_STRANGER, HOSTS };
 
 struct host {
@@ -30,7 +32,8 @@ struct weather {
     uint32_t fault;       /* calls that can fail */
     uint32_t loss;        /* sends */
     uint32_t pause;       /* calls after which others run */
-    uint32_t link_s, disk_s, clock_s, terminate_s; /* mean seconds between such events; 0: never */
+    uint32_t link_s, disk_s, clock_s, terminate_s,
+        twin_s; /* mean seconds between such events; 0: never */
 };
 
 /* A call is made. It may be the last of its process: then it does not return. */
