@@ -353,10 +353,21 @@ static int remove_tree(struct unit *u, const char *ending)
     return unlinkat(u->spool->work, path, AT_REMOVEDIR);
 }
 
+/* Kept files first, and surely: a reason that arrived without its file would leave the file to be
+ * used up by recovery. */
+static int finish_all_claimed(struct unit *u)
+{
+    if (for_entries(u->in, finish_claimed, u, NULL) < 0)
+        return -1;
+    for (int i = 0; i < UNIT_PARTS; i++)
+        if (parts[i].keeps && u->part[i] >= 0 && durable_sync(u->spool->queue[parts[i].queue]) < 0)
+            return -1;
+    return 0;
+}
+
 static int publish(struct unit *u)
 {
-    /* Kept files first: finish_claimed() must still see their reasons. */
-    if (for_entries(u->in, finish_claimed, u, NULL) < 0)
+    if (finish_all_claimed(u) < 0)
         return -1;
     for (int i = 0; i < UNIT_PARTS; i++) {
         enum unit_part part = (enum unit_part)i;

@@ -8,7 +8,10 @@ function broken(rule, text) { printf "%s: call %d %s %s: %s\n", rule, NR, $2, sh
 # A folder where a name counts: the queues, mail/, printouts, Maildirs.
 function counts(d) { return d == spool "/mail" || parent(d) == spool "/jes" || kept(d) }
 function kept(d) { return d == spool "/print" || (below(d, spool "/box") && d ~ /\/(new|cur)$/) }
-function clean_dir(d) { delete entries[d]; delete arrived[d]; delete removed[d] }
+function clean_dir(d,   p) {
+    for (p in awaited) if (parent(p) == d) delete awaited[p]
+    delete entries[d]; delete arrived[d]; delete removed[d]
+}
 # Everything known of a path goes with it when it is renamed.
 function move(table, from, to,   p, list, n, i) {
     n = 0
@@ -38,6 +41,11 @@ function on_rename(from, to,   p, u) {
         if (from in written) broken("R1", "it counts before its octets are synced")
         if (from ~ /\.done\/mail\// && (spool "/work/NAMES") in written)
             broken("R6", "NAMES is not yet synced")
+    }
+    if (from ~ /\.done\/in\//) awaited[to] = 1
+    if (from ~ /\.done\/.*\.REASON$/) {
+        p = to; sub(/\.REASON$/, "", p)
+        if (p in awaited) broken("R9", "before the arrival of " short(p) " is synced")
     }
     if (parent(to) ~ /\.open\/in$/) claimed[to] = parent(from)
     move(written, from, to); move(entries, from, to); move(claimed, from, to)
@@ -77,7 +85,7 @@ $2 ~ /^rename/ { on_rename($3, $4) }
 $2 == "unlinkat" { on_unlink($3, $4 == "0x200") }
 $2 ~ /^(unlink|rmdir)$/ { on_unlink($3, $2 == "rmdir") }
 $2 ~ /^f(data)?sync$/ { on_sync(file) }
-$2 == "syncfs" { delete written; delete entries; delete arrived; delete removed; mail_synced = 1 }
+$2 == "syncfs" { delete awaited; delete written; delete entries; delete arrived; delete removed; mail_synced = 1 }
 $2 ~ /write/ && file == out && $3 ~ /^1:/ { on_ack() }
 $2 ~ /write|truncate/ && below(file, spool) && file !~ /\/(JOBNO|CHKPT)$/ { written[file] = 1 }
 $2 ~ /^open/ && $4 ~ /O_CREAT/ && below($3, spool) && $4 ~ /O_EXCL/ {
