@@ -20,17 +20,17 @@
 
 /* The clocks. */
 
-int64_t clock_wall(void)
+int64_t __wrap_clock_wall(void)
 {
     return (sim.now_us + process_current()->host->disk.skew_us) / 1000000;
 }
 
-int clock_offset(int64_t wall)
+int __wrap_clock_offset(int64_t wall)
 {
     return wall / 86400 % 2 ? 3600 : -5 * 3600;
 }
 
-int64_t clock_steady_ms(void)
+int64_t __wrap_clock_steady_ms(void)
 {
     return sim.now_us / 1000 + 1000000;
 }
@@ -55,17 +55,17 @@ struct loop {
     bool stopped;
 };
 
-struct loop *loop_new(void)
+struct loop *__wrap_loop_new(void)
 {
     return calloc(1, sizeof(struct loop));
 }
 
-void loop_free(struct loop *l)
+void __wrap_loop_free(struct loop *l)
 {
     free(l);
 }
 
-void loop_stop(struct loop *l)
+void __wrap_loop_stop(struct loop *l)
 {
     l->stopped = true;
 }
@@ -90,45 +90,45 @@ static struct loop_event *add(struct loop *l, enum event_kind kind, int number, 
     return e;
 }
 
-struct loop_event *loop_readable(struct loop *l, int fd, loop_fn *fn, void *arg)
+struct loop_event *__wrap_loop_readable(struct loop *l, int fd, loop_fn *fn, void *arg)
 {
     return add(l, EVENT_READ, fd, fn, arg, true);
 }
 
-struct loop_event *loop_writable(struct loop *l, int fd, loop_fn *fn, void *arg)
+struct loop_event *__wrap_loop_writable(struct loop *l, int fd, loop_fn *fn, void *arg)
 {
     return add(l, EVENT_WRITE, fd, fn, arg, false);
 }
 
-bool loop_enable(struct loop_event *e, bool on)
+bool __wrap_loop_enable(struct loop_event *e, bool on)
 {
     e->on = on;
     return true;
 }
 
-struct loop_event *loop_timer(struct loop *l, loop_fn *fn, void *arg)
+struct loop_event *__wrap_loop_timer(struct loop *l, loop_fn *fn, void *arg)
 {
     return add(l, EVENT_TIMER, 0, fn, arg, false);
 }
 
-bool loop_timer_set(struct loop_event *timer, int64_t ms)
+bool __wrap_loop_timer_set(struct loop_event *timer, int64_t ms)
 {
     timer->on = true;
     timer->when_us = sim.now_us + ms * 1000;
     return true;
 }
 
-void loop_timer_stop(struct loop_event *timer)
+void __wrap_loop_timer_stop(struct loop_event *timer)
 {
     timer->on = false;
 }
 
-struct loop_event *loop_signal(struct loop *l, int number, loop_fn *fn, void *arg)
+struct loop_event *__wrap_loop_signal(struct loop *l, int number, loop_fn *fn, void *arg)
 {
     return add(l, EVENT_SIGNAL, number, fn, arg, true);
 }
 
-void loop_forget(struct loop_event *e)
+void __wrap_loop_forget(struct loop_event *e)
 {
     if (e == NULL)
         return;
@@ -180,7 +180,7 @@ static struct loop_event *choose(const struct process *p, const struct loop *l, 
     return chosen;
 }
 
-void loop_run(struct loop *l)
+void __wrap_loop_run(struct loop *l)
 {
     struct process *p = process_current();
 
@@ -215,7 +215,8 @@ struct resolve_query {
     char host[ADDRESS_DOMAIN_MAX + 1];
 };
 
-struct resolver *resolver_new(struct loop *l, const struct program *program, const char **why)
+struct resolver *__wrap_resolver_new(struct loop *l, const struct program *program,
+                                     const char **why)
 {
     struct resolver *r = calloc(1, sizeof(*r));
 
@@ -226,12 +227,12 @@ struct resolver *resolver_new(struct loop *l, const struct program *program, con
     return r;
 }
 
-void resolver_free(struct resolver *r)
+void __wrap_resolver_free(struct resolver *r)
 {
     free(r);
 }
 
-void resolve_free(struct resolve_result *r)
+void __wrap_resolve_free(struct resolve_result *r)
 {
     if (r == NULL || (r->holders > 0 && r->holders-- > 0))
         return;
@@ -285,8 +286,8 @@ static void answer(void *arg)
     fn(owner, r);
 }
 
-struct resolve_query *resolve_start(struct resolver *r, const struct route_hop *hop, size_t hops,
-                                    bool skip_self, resolve_fn *fn, void *arg)
+struct resolve_query *__wrap_resolve_start(struct resolver *r, const struct route_hop *hop,
+                                           size_t hops, bool skip_self, resolve_fn *fn, void *arg)
 {
     struct resolve_query *q = calloc(1, sizeof(*q));
 
@@ -305,22 +306,35 @@ struct resolve_query *resolve_start(struct resolver *r, const struct route_hop *
     return q;
 }
 
-void resolve_cancel(struct resolve_query *q)
+void __wrap_resolve_cancel(struct resolve_query *q)
 {
     loop_forget(q->answer);
     free(q);
 }
 
+/* No host is secure here. */
+struct resolve_query *__wrap_resolve_tlsa(struct resolver *r, const struct resolve_host *host,
+                                          unsigned short port, resolve_tlsa_fn *fn, void *arg)
+{
+    (void)r;
+    (void)host;
+    (void)port;
+    (void)fn;
+    (void)arg;
+    return NULL;
+}
+
 /* Listening. */
 
-bool listen_inherited(struct listen_set *set, struct diag *d)
+bool __wrap_listen_inherited(struct listen_set *set, struct diag *d)
 {
     (void)d;
     set->n = 0;
     return true;
 }
 
-bool listen_services(const struct site *site, bool own, struct listen_set *set, struct diag *d)
+bool __wrap_listen_services(const struct site *site, bool own, struct listen_set *set,
+                            struct diag *d)
 {
     struct process *p = process_current();
     struct ofd *o = file_new(p, OFD_SOCKET, 0);
@@ -337,7 +351,7 @@ bool listen_services(const struct site *site, bool own, struct listen_set *set, 
     return true;
 }
 
-void listen_close(struct listen_set *set)
+void __wrap_listen_close(struct listen_set *set)
 {
     for (size_t i = 0; i < set->n; i++)
         file_close(process_current(), set->fd[i]);
@@ -365,7 +379,7 @@ int __wrap_program_start(struct program *p, int argc, char **argv, bool users_op
     struct diag d = {0};
 
     (void)argv;
-    p->first = argc;
+    p->first = argc; /* no words after the options */
     p->users_optional = users_optional;
     p->log = (struct msg_log){p->name, MSG_STDERR};
     p->site = site_parse(span_of(sender ? sender_member : receiver_member), "simulated", &d);
