@@ -209,7 +209,7 @@ $(BUILD)/tests/failmalloc.so: tests/crash/failmalloc.c
 SEED ?= 1
 simulate: deps
 	@$(MAKE) --no-print-directory -j2 $(BUILD)/tests/simulate
-	$(BUILD)/tests/simulate $(if $(MISTAKES),--mistake all) $(SIMULATE) $(SEED)
+	$(BUILD)/tests/simulate --jobs 2 $(if $(MISTAKES),--mistake all) $(SIMULATE) $(SEED)
 # Each call that a header there names with WRAP is taken from the C library and given to the simulation.
 $(BUILD)/obj/tests/simulate/%.o: HARDEN := -fPIE
 $(BUILD)/tests/simulate: $(call obj,$(wildcard tests/simulate/*.c)) $(BUILD)/libparts.a $(CORE)

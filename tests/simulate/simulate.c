@@ -6,7 +6,8 @@
  *   --rounds N     runs, each with a seed of its own made from SEED (1; then SEED itself)
  *   --messages N   messages in each run (2000)
  *   --jobs N       runs at one time (1)
- *   --mistake M    plants a mistake, which the invariants must find; `--mistake list` names them
+ *   --mistake M    plants a mistake, which the invariants must find; `list` names them, `all` tries
+ *                  each with up to N rounds (20) from SEED on, of 500 messages, and prints a table
  *   --trace        shows every event
  *
  * Each run is a process of its own, so that a crash of the code under test is a finding as well.
@@ -51,6 +52,7 @@ static const char *const mistakes[MISTAKES] = {
 
 struct options {
     uint64_t seed, rounds, messages, jobs;
+    bool all_mistakes;
 };
 
 /* What a run tells its parent. */
@@ -124,11 +126,15 @@ static int read_options(int argc, char **argv, struct options *o)
                 list_mistakes();
                 return 0;
             }
-            good = set_mistake(argv[++i]);
+            i++;
+            o->all_mistakes = strcmp(value, "all") == 0;
+            good = o->all_mistakes || set_mistake(value);
         }
         if (!good)
             return usage();
     }
+    o->rounds = o->rounds > 0 ? o->rounds : o->all_mistakes ? 20 : 1;
+    o->messages = o->messages > 0 ? o->messages : o->all_mistakes ? 500 : 2000;
     if (argc - i != 1 || !span_number(span_of(argv[i]), UINT64_MAX, &o->seed) || o->jobs > JOBS_MAX)
         return usage();
     return -1;
@@ -249,6 +255,88 @@ static bool run_all(const struct options *o, struct figures *sum)
     return good;
 }
 
+/* Planted mistakes. */
+
+/* What a run says last, when it fails: from a process of its own. */
+static bool fails(const struct options *o, uint64_t seed, char *said, size_t size)
+{
+    char line[1024], at[] = "VIOLATION at ";
+    struct figures f;
+    int ends[2], status = 0;
+
+    if (pipe(ends) < 0)
+        return false;
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        run(o, seed, &f);
+        _exit(0);
+    }
+    close(ends[1]);
+    FILE *from = fdopen(ends[0], "r");
+    snprintf(said, size, "it crashed");
+    while (from != NULL && fgets(line, sizeof(line), from) != NULL) {
+        const char *found = strstr(line, at);
+        if (found != NULL)
+            snprintf(said, size, "%.*s", (int)strcspn(found + sizeof(at) - 1, "\n"),
+                     found + sizeof(at) - 1);
+    }
+    if (from != NULL)
+        fclose(from);
+    waitpid(pid, &status, 0);
+    return status != 0;
+}
+
+/* In a process of its own: which of the seeds finds the mistake? */
+static void prove(const struct options *o, enum mistake m)
+{
+    char said[200];
+
+    sim.mistake = m;
+    for (uint64_t i = 0; i < o->rounds; i++) {
+        if (!fails(o, o->seed + i, said, sizeof(said)))
+            continue;
+        printf("%-18s seed %-6" PRIu64 " %s\n", mistakes[m], o->seed + i, said);
+        fflush(stdout);
+        _exit(0);
+    }
+    printf("%-18s MISSED by %" PRIu64 " seeds\n", mistakes[m], o->rounds);
+    fflush(stdout);
+    _exit(1);
+}
+
+static bool wait_for_one(uint64_t *missed)
+{
+    int status;
+
+    if (wait(&status) < 0)
+        return false;
+    *missed += status != 0;
+    return true;
+}
+
+static int prove_all(const struct options *o)
+{
+    uint64_t running = 0, missed = 0;
+
+    for (int m = MISTAKE_NONE + 1; m < MISTAKES; m++) {
+        if (running == o->jobs) {
+            wait_for_one(&missed);
+            running--;
+        }
+        pid_t pid = fork();
+        if (pid == 0)
+            prove(o, (enum mistake)m);
+        running += pid > 0;
+        missed += pid < 0;
+    }
+    while (wait_for_one(&missed))
+        ;
+    printf("simulate: %d mistakes planted, %" PRIu64 " missed\n", MISTAKES - 1, missed);
+    return missed > 0;
+}
+
 static double seconds(void)
 {
     struct timespec t;
@@ -259,13 +347,15 @@ static double seconds(void)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.rounds = 1, .messages = 2000, .jobs = 1};
+    struct options o = {.jobs = 1};
     struct figures sum = {0};
     int status = read_options(argc, argv, &o);
 
     if (status >= 0)
         return status;
     setenv("TZ", "UTC", 1);
+    if (o.all_mistakes)
+        return prove_all(&o);
     double began = seconds();
     if (!run_all(&o, &sum))
         return 1;
