@@ -47,6 +47,7 @@ struct sim {
     void (*describe)(void); /* what is still open, for sim_violation() */
 };
 extern struct sim sim;
+enum { STEADY_AHEAD_S = 1000 }; /* programs' steady clock is ahead of the simulation's time */
 
 uint64_t sim_random(void);
 /* 0 to n - 1. */

@@ -381,6 +381,12 @@ int __wrap_fsync(int fd)
     return (int)call_end(&c, result);
 }
 
+/* Attributes are not promised, but none is set where only this is called. */
+int __wrap_fdatasync(int fd)
+{
+    return process_current() == NULL ? __real_fdatasync(fd) : __wrap_fsync(fd);
+}
+
 int __wrap_syncfs(int fd)
 {
     if (process_current() == NULL)

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "tests/simulate/sim_real.h"
 #include "tests/simulate/sim_task.h"
@@ -51,6 +52,7 @@ WRAP(ssize_t, write, (int fd, const void *octets, size_t n));
 WRAP(ssize_t, pwrite, (int fd, const void *octets, size_t n, off_t at));
 WRAP(int, ftruncate, (int fd, off_t size));
 WRAP(int, fsync, (int fd));
+WRAP(int, fdatasync, (int fd));
 WRAP(int, syncfs, (int fd));
 WRAP(int, sync_file_range, (int fd, off64_t at, off64_t n, unsigned flags));
 WRAP(int, renameat, (int from, const char *name, int to, const char *new_name));
@@ -96,11 +98,15 @@ WRAP(int, pthread_join, (pthread_t thread, void **result));
 WRAP(int, pthread_mutex_init, (pthread_mutex_t *m, const pthread_mutexattr_t *a));
 WRAP(int, pthread_mutex_destroy, (pthread_mutex_t *m));
 WRAP(int, pthread_mutex_lock, (pthread_mutex_t *m));
+WRAP(int, pthread_mutex_trylock, (pthread_mutex_t *m));
 WRAP(int, pthread_mutex_unlock, (pthread_mutex_t *m));
 WRAP(int, pthread_cond_init, (pthread_cond_t *c, const pthread_condattr_t *a));
 WRAP(int, pthread_cond_destroy, (pthread_cond_t *c));
 WRAP(int, pthread_cond_wait, (pthread_cond_t *c, pthread_mutex_t *m));
+WRAP(int, pthread_cond_timedwait, (pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *until));
 WRAP(int, pthread_cond_signal, (pthread_cond_t *c));
+WRAP(int, pthread_cond_broadcast, (pthread_cond_t *c));
+WRAP(int, clock_gettime, (clockid_t clock, struct timespec *t));
 WRAP(int, eventfd, (unsigned count, int flags));
 WRAP(int, eventfd_read, (int fd, eventfd_t *count));
 WRAP(int, eventfd_write, (int fd, eventfd_t count));

@@ -217,7 +217,9 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *a, void *(*fn
 
     if (p == NULL)
         return __real_pthread_create(thread, a, fn, arg);
-    struct thread *t = heap_alloc(&p->heap, sizeof(*t));
+    struct thread *t = take(p, sizeof(*t));
+    if (t == NULL)
+        return EAGAIN;
     *t = (struct thread){fn, arg};
     *thread = (pthread_t)(uintptr_t)task_start(p, run_thread, t);
     return *thread == 0 ? EAGAIN : 0;
@@ -257,6 +259,18 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *m)
     return 0;
 }
 
+int __wrap_pthread_mutex_trylock(pthread_mutex_t *m)
+{
+    int *locked = (int *)(void *)m;
+
+    if (process_current() == NULL)
+        return __real_pthread_mutex_trylock(m);
+    if (*locked)
+        return EBUSY;
+    *locked = 1;
+    return 0;
+}
+
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *m)
 {
     if (process_current() == NULL)
@@ -266,9 +280,17 @@ int __wrap_pthread_mutex_unlock(pthread_mutex_t *m)
     return 0;
 }
 
+/* Of a condition only the clock is kept, by which its waits end. */
 int __wrap_pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *a)
 {
-    return process_current() == NULL ? __real_pthread_cond_init(c, a) : 0;
+    clockid_t clock = CLOCK_REALTIME;
+
+    if (process_current() == NULL)
+        return __real_pthread_cond_init(c, a);
+    if (a != NULL)
+        pthread_condattr_getclock(a, &clock);
+    memcpy(c, &clock, sizeof(clock));
+    return 0;
 }
 
 int __wrap_pthread_cond_destroy(pthread_cond_t *c)
@@ -284,6 +306,45 @@ int __wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
     __wrap_pthread_mutex_unlock(m);
     task_wait(TASK_NEVER);
     return __wrap_pthread_mutex_lock(m);
+}
+
+/* The simulation's time that a clock shows as 0. */
+static int64_t clock_zero_us(clockid_t clock)
+{
+    return clock == CLOCK_REALTIME ? -process_current()->host->disk.skew_us
+                                   : -(int64_t)STEADY_AHEAD_S * 1000000;
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *t)
+{
+    if (process_current() == NULL)
+        return __real_clock_gettime(clock, t);
+    int64_t us = sim.now_us - clock_zero_us(clock);
+    *t = (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    return 0;
+}
+
+int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
+                                  const struct timespec *until)
+{
+    clockid_t clock;
+
+    if (process_current() == NULL)
+        return __real_pthread_cond_timedwait(c, m, until);
+    memcpy(&clock, c, sizeof(clock));
+    int64_t us = until->tv_sec * 1000000 + until->tv_nsec / 1000 + clock_zero_us(clock);
+    __wrap_pthread_mutex_unlock(m);
+    if (us > sim.now_us)
+        task_wait(us);
+    __wrap_pthread_mutex_lock(m);
+    return us <= sim.now_us ? ETIMEDOUT : 0;
+}
+
+/* All that wait in this process look again. */
+int __wrap_pthread_cond_broadcast(pthread_cond_t *c)
+{
+    return process_current() == NULL ? __real_pthread_cond_broadcast(c)
+                                     : __wrap_pthread_cond_signal(c);
 }
 
 int __wrap_pthread_cond_signal(pthread_cond_t *c)

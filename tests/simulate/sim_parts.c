@@ -32,7 +32,7 @@ int __wrap_clock_offset(int64_t wall)
 
 int64_t __wrap_clock_steady_ms(void)
 {
-    return sim.now_us / 1000 + 1000000;
+    return sim.now_us / 1000 + STEADY_AHEAD_S * 1000;
 }
 
 /* The event loop. */
