@@ -314,7 +314,10 @@ static int serve(struct server *s, const struct server_params *params)
         s->parent = loop_readable(x->loop, params->parent, on_parent_gone, s);
     x->committer = open_journal(s, params) ? new_committer(s) : NULL;
     bool good = s->rest != NULL && s->grace != NULL && x->committer != NULL &&
+                (params->parent < 0 || s->parent != NULL) &&
                 (params->listeners == NULL || open_listeners(s, params->listeners));
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        good = good && signals[i] != NULL; /* else nobody could end it */
     if (good && params->listeners == NULL)
         start_single(s, params->single);
     if (good && (params->listeners != NULL || x->clients > 0))
