@@ -190,19 +190,18 @@ const char *reply_enhanced(const struct reply *r, char out[12])
 
 void reply_words(const struct reply *r, char *out, size_t size)
 {
-    struct buf words = {0};
+    int n = snprintf(out, size, "%u", r->code);
 
-    buf_printf(&words, "%u", r->code);
-    if (r->class != 0)
-        buf_printf(&words, " %u.%u.%u", r->class, r->subject, r->detail);
-    if (r->text.len > 0)
-        buf_addc(&words, ' ');
-    for (size_t i = 0; i < r->text.len && words.len < size; i++) {
-        unsigned char c = (unsigned char)r->text.data[i];
-        buf_addc(&words, c == '\n' ? ' ' : c >= ' ' && c < 0x7F ? (char)c : '?');
+    if (r->class != 0 && n > 0 && (size_t)n < size)
+        n += snprintf(out + n, size - (size_t)n, " %u.%u.%u", r->class, r->subject, r->detail);
+    if (n < 0 || (size_t)n >= size)
+        return;
+    size_t at = (size_t)n;
+    if (r->text.len > 0 && at + 1 < size)
+        out[at++] = ' ';
+    for (size_t i = 0; i < r->text.len && at + 1 < size; i++) {
+        char c = r->text.data[i];
+        out[at++] = c == '\n' ? ' ' : c >= ' ' && c < 0x7F ? c : '?';
     }
-    if (words.len >= size)
-        words.len = size - 1;
-    span_copy(BUF_SPAN(&words), out, size);
-    buf_free(&words);
+    out[at] = '\0';
 }
