@@ -77,15 +77,21 @@ int durable_dir(int at, const char *name, mode_t mode)
 
     if (fd >= 0 || errno != ENOENT || mode == 0)
         return fd;
-    if (mkdirat(at, name, mode & 0777) < 0 && errno != EEXIST)
+    bool made = mkdirat(at, name, mode & 0777) == 0;
+    if (!made && errno != EEXIST)
         return -1;
     fd = open_dir(at, name);
     if (fd < 0)
         return -1;
     /* The caller's umask must not decide who may use a drop directory. */
-    if (fchmod(fd, mode) < 0 || durable_sync(fd) < 0 || sync_parent(at, name) < 0)
-        return durable_drop(fd);
-    return fd;
+    if (fchmod(fd, mode) == 0 && durable_sync(fd) == 0 && sync_parent(at, name) == 0)
+        return fd;
+    durable_drop(fd);
+    int saved = errno;
+    if (made)
+        unlinkat(at, name, AT_REMOVEDIR); /* or else the next look would take it for durable */
+    errno = saved;
+    return -1;
 }
 
 int durable_create(int dir, const char *name, mode_t mode)
