@@ -15,9 +15,11 @@
  * last events, and the command that repeats it exactly. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -182,6 +184,7 @@ static pid_t start(const struct options *o, uint64_t round, int *from)
         return -1;
     pid_t pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a run does not outlive its parent */
         close(ends[0]);
         run(o, seed_of(o, round), &f);
         bool good = write(ends[1], &f, sizeof(f)) == (ssize_t)sizeof(f);
@@ -268,6 +271,7 @@ static bool fails(const struct options *o, uint64_t seed, char *said, size_t siz
         return false;
     pid_t pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(ends[1], STDERR_FILENO);
         close(ends[0]);
         run(o, seed, &f);
@@ -326,8 +330,10 @@ static int prove_all(const struct options *o)
             running--;
         }
         pid_t pid = fork();
-        if (pid == 0)
+        if (pid == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
             prove(o, (enum mistake)m);
+        }
         running += pid > 0;
         missed += pid < 0;
     }
