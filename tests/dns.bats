@@ -14,7 +14,7 @@ dns_site() {
   site "DOMAIN(*) PORT($PORT)"
   [ $# -eq 0 ] || sed -i '/^ROUTE/d' "$MEMBER"
   for route in "$@"; do
-    [[ $route != *HOST* ]] || route+=' TLS(NONE)' # to a relay it would be verified
+    [[ $route != *HOST* || $route == *TLS* ]] || route+=' TLS(NONE)' # to a relay it would be verified
     echo "ROUTE   $route" >>"$MEMBER"
   done
   : >"$SITE/hosts"
