@@ -395,10 +395,8 @@ static void run(struct connection *c, struct span octets)
         trace(c, "--", SPAN("(the text of the mail)"));
     step(c, &out);
     trace(c, "->", BUF_SPAN(&out));
-    if (out.failed)
+    if (out.failed || (out.len > 0 && !wire_send(c->wire, BUF_SPAN(&out))))
         session_lost(&c->session, "memory is short");
-    else if (out.len > 0)
-        wire_send(c->wire, BUF_SPAN(&out));
     buf_free(&out);
     pass_verdicts(c);
     if (c->session.state == SESSION_CLOSED) {
@@ -433,7 +431,8 @@ static void on_ready(void *arg)
         return;
     }
     send_text(c, &out);
-    wire_send(c->wire, BUF_SPAN(&out));
+    if (!wire_send(c->wire, BUF_SPAN(&out)))
+        session_lost(&c->session, "memory is short");
     buf_free(&out);
     set_deadline(c); /* a block is out: the next has its own time */
     run(c, (struct span){"", 0});

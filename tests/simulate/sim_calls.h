@@ -1,5 +1,5 @@
-/* The wrappers of the C library's calls (ld --wrap): in a simulated process they are simulated, else
- * they are the library's own. sim_calls.c: files; sim_library.c: memory, threads, sockets, the
+/* The wrappers of the C library's calls (ld --wrap): in a simulated process they are simulated,
+ * else they are the library's own. sim_calls.c: files; sim_library.c: memory, threads, sockets, the
  * rest. */
 #ifndef TESTS_SIMULATE_SIM_CALLS_H
 #define TESTS_SIMULATE_SIM_CALLS_H

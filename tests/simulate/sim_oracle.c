@@ -540,16 +540,19 @@ static void send_text(const struct process *p, uint32_t id, unsigned user)
 void oracle_sends(const struct process *p, struct ofd *socket, const char *octets, size_t n)
 {
     uint32_t id;
-    unsigned user = message_recipient(octets, n);
+    size_t behind = n > 512 ? n - 512 : 0; /* commands may stand behind a text */
+    unsigned user = message_recipient(octets + behind, n - behind);
 
     if (!by(p, "usmtp") || socket == NULL)
         return;
+    /* A text is for the recipient who was named before it; behind it the next one may be named.
+     * What is sent a second time is not a second text. */
+    if (socket->count > 0 && message_subject(octets, n, &id) && message_at(id) != NULL) {
+        send_text(p, id, (unsigned)socket->count - 1);
+        socket->count = 0;
+    }
     if (user < USERS)
         socket->count = user + 1;
-    if (socket->count == 0 || !message_subject(octets, n, &id) || message_at(id) == NULL)
-        return;
-    send_text(p, id, (unsigned)socket->count - 1);
-    socket->count = 0; /* what is sent a second time is not a second text */
 }
 
 void oracle_unreadable(struct inode *i)

@@ -326,8 +326,9 @@ struct resolve_query *__wrap_resolve_tlsa(struct resolver *r, const struct resol
 
 /* Listening. */
 
-bool __wrap_listen_inherited(struct listen_set *set, struct diag *d)
+bool __wrap_listen_inherited(const struct site *site, struct listen_set *set, struct diag *d)
 {
+    (void)site;
     (void)d;
     set->n = 0;
     return true;
@@ -347,6 +348,7 @@ bool __wrap_listen_services(const struct site *site, bool own, struct listen_set
     if (fd < 0)
         return diag_set(d, 0, 0, "no descriptor is left");
     set->fd[0] = fd;
+    set->tls[0] = TLSMODE_STARTTLS; /* no certificate: none is offered */
     set->n = 1;
     return true;
 }

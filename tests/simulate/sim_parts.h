@@ -39,7 +39,7 @@ WRAP_PART(void, resolver_free, (struct resolver *r));
 WRAP_PART(void, resolve_free, (struct resolve_result *r));
 WRAP_PART(struct resolve_query *, resolve_start, (struct resolver *r, const struct route_hop *hop, size_t hops, bool skip_self, resolve_fn *fn, void *arg));
 WRAP_PART(void, resolve_cancel, (struct resolve_query *q));
-WRAP_PART(bool, listen_inherited, (struct listen_set *set, struct diag *d));
+WRAP_PART(bool, listen_inherited, (const struct site *site, struct listen_set *set, struct diag *d));
 WRAP_PART(bool, listen_services, (const struct site *site, bool own, struct listen_set *set, struct diag *d));
 WRAP_PART(void, listen_close, (struct listen_set *set));
 WRAP_PART(struct resolve_query *, resolve_tlsa, (struct resolver *r, const struct resolve_host *host, unsigned short port, resolve_tlsa_fn *fn, void *arg));
