@@ -28,6 +28,7 @@ struct ofd {
     size_t names_size;
     struct sock *sock;
     uint64_t count; /* eventfd; of a connection the oracle's: a user, from 1 */
+    size_t seen;    /* octets at the front of the next send that the oracle saw in the last one */
     /* inotify: the one directory watched is `inode` */
     uint32_t mask;
     struct notify_event *event; /* ring of NOTIFY_MAX */

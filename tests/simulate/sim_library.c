@@ -453,8 +453,13 @@ ssize_t __wrap_send(int fd, const void *octets, size_t n, int flags)
     if (process_current() == NULL)
         return __real_send(fd, octets, n, flags);
     struct call c = call_begin("send", 2, NULL, fd);
-    oracle_sends(c.p, file_at(c.p, fd), octets, n);
-    return call_end(&c, net_send(sock_at(fd), octets, n));
+    struct ofd *o = file_at(c.p, fd);
+    size_t seen = o == NULL || o->seen > n ? 0 : o->seen;
+    oracle_sends(c.p, o, (const char *)octets + seen, n - seen);
+    ssize_t taken = net_send(sock_at(fd), octets, n);
+    if (o != NULL)
+        o->seen = n - (taken < 0 ? 0 : (size_t)taken);
+    return call_end(&c, taken);
 }
 
 ssize_t __wrap_recv(int fd, void *to, size_t n, int flags)
