@@ -48,9 +48,11 @@ answer_with()
     run "$load" "127.0.0.1:$port" --sessions 3 --messages 9 --per-connection 1 --no-pipelining
     assert_success
     assert_line 'connections 9'
-    run "$load" "127.0.0.1:$port" --sessions 3 --messages 9 --per-connection 1
+    run strace -f -s 200 -e trace=write,writev,sendto,sendmsg -o "$BATS_TEST_TMPDIR/calls" \
+        "$load" "127.0.0.1:$port" --sessions 3 --messages 9 --per-connection 1
     assert_success
     assert_line 'connections 9'
+    assert_equal "$(grep -c 'MAIL FROM.*DATA' "$BATS_TEST_TMPDIR/calls")" 9
     stop_server sink
 }
 

@@ -245,10 +245,12 @@ static void on_hello(struct load *l, struct session *s, struct span reply)
     struct span line;
 
     s->pipelining = false;
-    while (span_line(&reply, &line))
+    while (span_line(&reply, &line)) {
+        line.n = span_find(line, '\r');
         if (!l->option.no_pipelining &&
             span_eq_nocase(span_trim(span_from(line, 4)), SPAN("PIPELINING")))
             s->pipelining = true;
+    }
     if (!l->option.hold) {
         begin_message(l, s);
         return;
