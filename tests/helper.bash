@@ -94,7 +94,7 @@ port_listening()
 # free_port: a port below the ephemeral range that nobody uses, never given twice in a run of tests.
 free_port()
 {
-    local port tries claimed=$BATS_RUN_TMPDIR/ports
+    local port tries claimed=${PORTS:-$BATS_RUN_TMPDIR/ports}
     mkdir -p "$claimed"
     for ((tries = 0; tries < 1000; tries++)); do
         port=$((20000 + RANDOM % 12000))
