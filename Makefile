@@ -119,7 +119,7 @@ fuzz: deps-lint
 	@$(MAKE) --no-print-directory -j2 fuzzers BUILD=build-fuzz CC=clang \
 	  SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 	@BUILD=$(CURDIR)/build-fuzz tests/fuzz/run $(TARGETS)
-fuzzers: $(FUZZERS)
+fuzzers: $(if $(TARGETS),$(TARGETS:%=$(BUILD)/fuzz/%),$(FUZZERS))
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libparts.a $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(foreach p,$(PROGRAMS),$(LIBS_$(p))) $(LIBS)
