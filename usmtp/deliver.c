@@ -19,7 +19,10 @@
 #include "usmtp/restore.h"
 #include "usmtp/route.h"
 
-enum { FRESH_SLICE = 256 /* data sets routed before the loop looks at connections again */ };
+enum {
+    FRESH_SLICE = 256, /* data sets routed before the loop looks at connections again */
+    SLOW_SLICE = 25    /* ms: so long a slice takes only when it comes from the disk */
+};
 
 int64_t deliver_now(const struct deliver *d)
 {
@@ -131,38 +134,43 @@ static bool sync_names(struct deliver *d)
     return !d->in_doubt;
 }
 
-/* At a start with a long queue the disk is what takes time: it is asked for a whole slice at once.
- */
+/* At a start with a long queue the disk may be what takes time: then it is asked for a whole slice
+ * at once. */
 static void expect_slice(struct deliver *d)
 {
     char name[DSNAME_MAX + 1];
     uint32_t i = d->fresh.head;
 
-    for (int n = 0; n < FRESH_SLICE && i != ENTRY_NONE && d->cold > 0; n++) {
+    for (int n = 0; n < FRESH_SLICE && i != ENTRY_NONE; n++) {
         deliver_data_set(d, i, name);
         mailfile_expect(d->spool->queue[QUEUE_MAIL], name);
         i = d->queue.entry[i].next;
-        d->cold--;
     }
 }
 
 static void route_fresh(struct deliver *d)
 {
     uint32_t i;
+    int64_t began = clock_steady_ms();
 
     if (!sync_names(d))
         return;
-    expect_slice(d);
+    if (d->cold)
+        expect_slice(d);
     while ((i = queue_due(&d->queue, deliver_now(d))) != ENTRY_NONE)
         queue_append(&d->queue, &d->fresh, i, ENTRY_FRESH);
     for (int n = 0; n < FRESH_SLICE && (i = queue_take(&d->queue, &d->fresh)) != ENTRY_NONE; n++)
         route_one(d, i);
+    d->cold |= d->starting > 0 && clock_steady_ms() - began >= SLOW_SLICE;
+    d->starting -= d->starting < FRESH_SLICE ? d->starting : FRESH_SLICE;
+    d->cold &= d->starting > 0;
 }
 
 static void on_sync(void *arg)
 {
     struct deliver *d = arg;
 
+    closer_flush(d->closer);
     if (d->removed > 0 && !d->in_doubt && durable_sync(d->spool->queue[QUEUE_MAIL]) < 0)
         deliver_in_doubt(d);
     d->removed = 0;
@@ -228,6 +236,7 @@ bool deliver_open(struct deliver *d)
     d->steady_base_ms = clock_steady_ms();
     d->giveup = (struct giveup){.program = d->program, .spool = d->spool};
     load_names(d);
+    d->closer = closer_new();
     errno = ENOMEM;
     if (getrandom(&seed, sizeof(seed), 0) == (ssize_t)sizeof(seed)) {
         queue_init(&d->queue, seed);
@@ -323,7 +332,7 @@ void deliver_scanned(struct deliver *d)
     /* A directory gives its names in the order of a hash. What was written together lies together
      * on the disk, so that a long queue is read several times faster so. */
     queue_sort(&d->queue, &d->fresh);
-    d->cold = d->fresh.count > FRESH_SLICE ? d->fresh.count : 0;
+    d->starting = d->fresh.count;
     deliver_soon(d);
 }
 
@@ -365,6 +374,7 @@ void deliver_stop(struct deliver *d)
 void deliver_close(struct deliver *d)
 {
     destination_free_all(d);
+    closer_free(d->closer);
     loop_forget(d->pump);
     loop_forget(d->sync);
     resolver_free(d->resolver);

@@ -8,6 +8,7 @@
 #ifndef USMTP_DELIVER_H
 #define USMTP_DELIVER_H
 
+#include "lib/closer.h"
 #include "lib/dsname.h"
 #include "lib/loop.h"
 #include "lib/program.h"
@@ -27,11 +28,13 @@ struct deliver {
     struct loop *loop;
     struct loop_event *pump; /* looks at what is due; set by deliver_soon() */
     struct loop_event *sync; /* makes removals durable, many at once */
+    struct closer *closer;   /* of what was removed; may be NULL */
     struct resolver *resolver;
     struct official_names names; /* of HOSTS */
     struct queue queue;
     struct chain fresh;
-    size_t cold; /* of fresh: so many were there at the start, and are likely not in memory */
+    size_t starting; /* of fresh: so many were there at the start */
+    bool cold;       /* they are not in memory */
     struct checkpoint checkpoint;
     uint64_t time_line; /* offset of the last TIME line in it */
     struct giveup giveup;

@@ -94,7 +94,7 @@ static bool remove_data_set(struct deliver *d, uint32_t i)
     char name[DSNAME_MAX + 1];
 
     deliver_data_set(d, i, name);
-    if (unlinkat(d->spool->queue[QUEUE_MAIL], name, 0) < 0 && errno != ENOENT)
+    if (closer_unlink(d->closer, d->spool->queue[QUEUE_MAIL], name) < 0 && errno != ENOENT)
         return false;
     if (d->removed++ == 0)
         loop_timer_set(d->sync, SYNC_DELAY_MS);
