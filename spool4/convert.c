@@ -349,7 +349,9 @@ static bool batch_quit(struct batch *b, struct span args)
 static bool batch_starttls(struct batch *b, struct span args)
 {
     (void)args;
-    return bad(b->c, 1, b->d, "this mail demands TLS, which is not offered: remove STARTTLS");
+    return bad(b->c, 1, b->d,
+               "one mail cannot demand TLS: remove STARTTLS; TLS(MUST) in the destination's ROUTE "
+               "demands it for all");
 }
 
 static const struct verb {

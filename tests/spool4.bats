@@ -172,7 +172,7 @@ b3|HELO h\nMAIL FROM:<a@b.example>\nRCPT TO:<c@d.example>\nDATA\ntext\n|last rec
 b4|HELO h\nMAIL FROM:<a@b.example>\nRCPT TO:<c@d.example>\n|before DATA
 b5|HELO h\nMAIL FROM:<a@b.example\nRCPT TO:<c@d.example>\n|record 2
 b6|HELO h\nMAIL FROM:<a@b.example> AUTH=<x>\n|not offered
-b7|EHLO h\nSTARTTLS\n|demands TLS
+b7|EHLO h\nSTARTTLS\n|TLS(MUST) in the destination
 b8|HELO h\n|no mail in this file
 T
 }
