@@ -17,7 +17,8 @@
  * matches. --limit SECONDS: then the tree is killed, exit status 124. --shutdown DIR=FLAGS: in the
  * moment of the kill (`count`: of the command's end) the file system of DIR is shut down by
  * FS_IOC_SHUTDOWN, as a power cut would.
- * -o FILE: the report goes there. SIGTERM, SIGINT and SIGHUP are passed on to the command.
+ * -t: the lines of -v end with " @" and who called. -o FILE: the report goes there. SIGTERM, SIGINT
+ * and SIGHUP are passed on to the command.
  *
  * It cannot see changes through a shared mapping or io_uring, and says so of the latter. x86-64 and
  * aarch64. A tracee that is not dumpable can be looked into only by root; one built with
@@ -58,7 +59,7 @@ struct killat {
     uint64_t at, limit;
     int error;
     unsigned groups; /* of enum group */
-    bool from, verbose;
+    bool from, verbose, callers;
     const regex_t *only, *path;
     const regex_t *begin; /* NULL: it has begun */
     int victim;           /* a directory on the file system to shut down; -1: none */
@@ -200,9 +201,12 @@ static void show_result(const struct killat *k, struct thread *t, long long resu
                             : "",
             (unsigned long long)t->number, buf_str(&t->text));
     if (result < 0 && result >= -4095 && strerrorname_np((int)-result))
-        fprintf(k->out, "-%s\n", strerrorname_np((int)-result));
+        fprintf(k->out, "-%s", strerrorname_np((int)-result));
     else
-        fprintf(k->out, "%lld\n", result);
+        fprintf(k->out, "%lld", result);
+    if (k->callers)
+        fprintf(k->out, " @%ld", (long)t->tid);
+    fputc('\n', k->out);
 }
 
 static void call_ends(struct killat *k, struct thread *t, long long result)
@@ -387,7 +391,7 @@ static void start(struct killat *k, char **argv, const sigset_t *mask)
 
 static void usage(void)
 {
-    puts("usage: killat [-v] [-o FILE] [--group change,open,read,fork,socket] [--socket]\n"
+    puts("usage: killat [-v] [-t] [-o FILE] [--group change,open,read,fork,socket] [--socket]\n"
          "              [--only REGEX] [--path REGEX] [--begin REGEX] [--limit SECONDS]\n"
          "              [--shutdown DIR=FLAGS]\n"
          "              count | before N | after N | fail N ERRNO [once|from] |\n"
@@ -514,6 +518,9 @@ static void take_option(struct killat *k, int option, regex_t regex[REGEXES])
     case 'v':
         k->verbose = true;
         break;
+    case 't':
+        k->callers = true;
+        break;
     default:
         usage();
         exit(option == 'h' ? 0 : TOOL_BROKEN);
@@ -532,6 +539,7 @@ static char **read_options(struct killat *k, int argc, char **argv, regex_t rege
         {"limit", required_argument, NULL, LIMIT},
         {"shutdown", required_argument, NULL, SHUTDOWN},
         {"verbose", no_argument, NULL, 'v'},
+        {"callers", no_argument, NULL, 't'},
         {"output", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -540,7 +548,7 @@ static char **read_options(struct killat *k, int argc, char **argv, regex_t rege
 
     while (own < argc && strcmp(argv[own], "--") != 0)
         own++;
-    while ((c = getopt_long(own, argv, "vo:h", names, NULL)) != -1)
+    while ((c = getopt_long(own, argv, "vto:h", names, NULL)) != -1)
         take_option(k, c, regex);
     if (own + 1 >= argc)
         tool_die(0, "no command behind \"--\"; see --help");
