@@ -369,6 +369,7 @@ static const int base_calls[] = {
     SCMP_SYS(sysinfo),
     SCMP_SYS(uname),
     SCMP_SYS(getcpu),
+    SCMP_SYS(setpriority),
     SCMP_SYS(sched_yield),
     SCMP_SYS(sched_getaffinity),
     SCMP_SYS(exit),
