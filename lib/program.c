@@ -253,6 +253,17 @@ bool program_spool(const struct program *p, struct spool *spool, unsigned queues
     return false;
 }
 
+rlim_t program_descriptors(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return RLIM_INFINITY;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files); /* never refused: it is not above the highest */
+    return files.rlim_cur;
+}
+
 bool program_jail(const struct program *p)
 {
     return jail_enter(p->name, p->site, &p->log);

@@ -3,6 +3,8 @@
 #ifndef SPOOLMAIL_PROGRAM_H
 #define SPOOLMAIL_PROGRAM_H
 
+#include <sys/resource.h>
+
 #include "lib/msg.h"
 #include "lib/site.h"
 #include "lib/spool.h"
@@ -47,6 +49,8 @@ void program_reload(struct program *p);
 void program_end(struct program *p);
 /* Opens the spool and says why when it cannot. */
 bool program_spool(const struct program *p, struct spool *spool, unsigned queues);
+/* As many descriptors as this process may have, from now on; RLIM_INFINITY when nobody knows. */
+rlim_t program_descriptors(void);
 /* Gives up what it does not need (jail.h). False with a message. */
 bool program_jail(const struct program *p);
 

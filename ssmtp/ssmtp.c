@@ -7,7 +7,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -140,19 +139,6 @@ static bool take_single(struct ssmtp *s)
             good = dup2(null, fd) == fd;
     close(null);
     return good;
-}
-
-/* As many descriptors as we may have. */
-static void raise_limits(struct ssmtp *s)
-{
-    struct rlimit files;
-
-    s->descriptors = RLIM_INFINITY;
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-        return;
-    files.rlim_cur = files.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &files);
-    s->descriptors = files.rlim_cur;
 }
 
 /* No more connections than there are descriptors for. */
@@ -336,7 +322,7 @@ static int start(struct ssmtp *s)
     }
     s->workers = workers(s);
     hold_signals();
-    raise_limits(s);
+    s->descriptors = program_descriptors();
     if (s->single < 0 && !open_listeners(s))
         return EX_UNAVAILABLE;
     if (!program_become_user(&s->program))

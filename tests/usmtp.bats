@@ -522,3 +522,10 @@ misbehaves() {
   assert_equal "$(notices | wc -l)" 1
   assert_equal "$(grep -c 'status=bounced' "$BATS_TEST_TMPDIR/servers/usmtp.log")" 1
 }
+
+@test "it takes as many descriptors as it may have" {
+  sink
+  open_site
+  start_server usmtp bash -c 'ulimit -Sn 64; exec "$@"' sh "$BUILD/usmtp" -C "$MEMBER" --log stderr
+  wait_until 10 awk '/Max open files/ { exit $4 != $5 }' "/proc/$(server_pid usmtp)/limits"
+}

@@ -262,6 +262,7 @@ static int work(struct usmtp *u)
         MSG(&p->log, T01SM003E, p->member, d.text);
         return EX_CONFIG;
     }
+    (void)program_descriptors(); /* a connection needs two */
     if (!program_jail(p))
         return EX_OSERR;
     if (!recover(u))
