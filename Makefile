@@ -73,6 +73,7 @@ help:
 	@echo "make demo      the main job end to end, on loopback"
 	@echo "make check     all tests (installs what they need)"
 	@echo "make asan      the same under AddressSanitizer and UBSan"
+	@echo "make tsan      the programs that have threads under ThreadSanitizer"
 	@echo "make fuzz      fuzz every parser, FUZZ_SECONDS each (60); TARGETS=fuzz_x for one"
 	@echo "make afl       AFL++ on whole programs, AFL_SECONDS each (180)"
 	@echo "make crash     kill, fault, power-cut and clock sweeps (long, as root); CRASH=kill for one"
@@ -111,6 +112,13 @@ check: deps-test
 
 asan:
 	@$(MAKE) --no-print-directory check BUILD=build-asan SAN="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+
+# What has threads, under ThreadSanitizer: the receiver's committer and checkpoint, the closer, the resolver.
+.PHONY: tsan
+tsan: deps-test
+	@$(MAKE) --no-print-directory -j2 all tools unit BUILD=build-tsan SAN="-fsanitize=thread"
+	@set -e; for t in ssmtp_commit ssmtp_recover closer; do build-tsan/unit/test_$$t; done
+	@BUILD=$(CURDIR)/build-tsan tests/run tests/ssmtp.bats tests/ssmtp_journal.bats tests/usmtp.bats tests/tls.bats
 
 # Coverage-guided fuzzing of every parser and session: FUZZ_SECONDS for each target.
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -163,7 +171,7 @@ install: all
 	cp -R jobs/samples/. $(DESTDIR)$(PREFIX)/share/spoolmail/
 
 clean:
-	rm -rf build build-asan build-fuzz build-afl build-cov
+	rm -rf build build-asan build-tsan build-fuzz build-afl build-cov
 
 tools: $(TOOLS:%=$(BUILD)/tests/%) $(BUILD)/tests/failmalloc.so $(BUILD)/tests/simulate
 unit: $(UNIT:%=$(BUILD)/unit/%) $(REPLAYS)
