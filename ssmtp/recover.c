@@ -164,7 +164,8 @@ static int sync_queues(const struct work *w)
     return 0;
 }
 
-/* The same order as that of a checkpoint. */
+/* The same order as that of a checkpoint. A head that says that all is released may never have been
+ * synced: it is written again before anything is shown. */
 static int replay(struct work *w)
 {
     if (redo_read(w->redo, 0, &w->half[0]) < 0 || redo_read(w->redo, 1, &w->half[1]) < 0)
@@ -174,8 +175,9 @@ static int replay(struct work *w)
         return -1;
     tell_damage(w);
     if (w->newest > w->redo->head.released &&
-        (syncfs(w->r->spool->queue[QUEUE_POST]) < 0 || sync_queues(w) < 0 ||
-         redo_release(w->redo, w->newest) < 0))
+        (syncfs(w->r->spool->queue[QUEUE_POST]) < 0 || sync_queues(w) < 0))
+        return -1;
+    if (redo_release(w->redo, w->newest) < 0)
         return -1;
     /* A directory that changes while it is read may keep something back. */
     unsigned long long before;

@@ -8,9 +8,30 @@ function broken(rule, text) { printf "%s: call %d %s %s: %s\n", rule, NR, $2, sh
 # A folder where a name counts: the queues, mail/, printouts, Maildirs.
 function counts(d) { return d == spool "/mail" || parent(d) == spool "/jes" || kept(d) }
 function kept(d) { return d == spool "/print" || (below(d, spool "/box") && d ~ /\/(new|cur)$/) }
+# The receiver's journal: of its writes, only a head has this length.
+function is_journal(p) { return p ~ /\/work\/SSMTP\.[0-9]+\.JOURNAL$/ }
+function is_dotted(p) { return p ~ /\/\.ssmtp-[^\/]*$/ }
+function on_journal(p, octets,   f) {
+    if (octets != 64) {
+        if (p in unnamed) broken("R10", "a record in a journal whose name is not yet synced")
+        recorded[p] = 1
+        return
+    }
+    released[p] = 1
+    for (f in dotted) {
+        if (f in written) broken("R11", "released before " short(f) " is synced")
+        if (parent(f) in entries) broken("R11", "released before the name of " short(f) " is synced")
+    }
+}
+function on_journal_sync(p,   f) {
+    delete recorded[p]
+    if (p in released) { for (f in dotted) dotted[f] = "released"; head_synced = 1 }
+    delete released[p]
+}
 function clean_dir(d,   p) {
+    for (p in unnamed) if (parent(p) == d) delete unnamed[p]
     for (p in awaited) if (parent(p) == d) delete awaited[p]
-    delete entries[d]; delete arrived[d]; delete removed[d]
+    delete entries[d]; delete arrived[d]; delete removed[d]; delete owed[d]
 }
 # Everything known of a path goes with it when it is renamed.
 function move(table, from, to,   p, list, n, i) {
@@ -47,6 +68,10 @@ function on_rename(from, to,   p, u) {
         p = to; sub(/\.REASON$/, "", p)
         if (p in awaited) broken("R9", "before the arrival of " short(p) " is synced")
     }
+    if (is_dotted(from) && (from in dotted ? dotted[from] == "made" : !head_synced))
+        broken("R12", "it is shown before the release of its record is synced")
+    delete dotted[from]
+    if (is_journal(to)) unnamed[to] = 1
     if (parent(to) ~ /\.open\/in$/) claimed[to] = parent(from)
     move(written, from, to); move(entries, from, to); move(claimed, from, to)
     if (to ~ /\.done$/) commits[to] = 1
@@ -54,6 +79,7 @@ function on_rename(from, to,   p, u) {
     if (from ~ /\/mail\// || counts(parent(from))) removed[parent(from)] = from
     entries[parent(from)] = entries[parent(to)] = 1
     if (counts(parent(to))) arrived[parent(to)] = to
+    if (counts(parent(to)) && !is_dotted(from)) owed[parent(to)] = to
 }
 function on_unlink(p, dir,   u, list, n, i) {
     path = p
@@ -67,17 +93,23 @@ function on_unlink(p, dir,   u, list, n, i) {
         delete commits[p]; delete went[p]
     }
     if (!dir && parent(p) == spool "/mail" && !mail_synced && !shell) broken("R7", "mail/ was never synced")
-    delete written[p]
+    delete written[p]; delete dotted[p]
     entries[parent(p)] = 1
     if (counts(parent(p)) && p !~ /\/\.[^\/]*$/) removed[parent(p)] = p
 }
 function on_sync(p) {
     delete written[p]
+    on_journal_sync(p)
     clean_dir(p)
     if (p == spool "/mail") mail_synced = 1
 }
 function on_ack(   p) {
     for (p in arrived) broken("R4", "told before " short(p) " is synced")
+}
+# The client logs what the receiver said: it says nothing between a text and its answer.
+function on_receipt(   p) {
+    for (p in recorded) broken("R10", "told before the record in " short(p) " is synced")
+    for (p in owed) broken("R4", "told before " short(p) " is synced")
 }
 $NF ~ /^-/ { next }
 { path = $3; file = $3; sub(/^[0-9]+:/, "", file) }
@@ -85,11 +117,18 @@ $2 ~ /^rename/ { on_rename($3, $4) }
 $2 == "unlinkat" { on_unlink($3, $4 == "0x200") }
 $2 ~ /^(unlink|rmdir)$/ { on_unlink($3, $2 == "rmdir") }
 $2 ~ /^f(data)?sync$/ { on_sync(file) }
-$2 == "syncfs" { delete awaited; delete written; delete entries; delete arrived; delete removed; mail_synced = 1 }
+$2 == "syncfs" {
+    for (p in released) on_journal_sync(p)
+    delete awaited; delete written; delete entries; delete arrived; delete removed; delete owed; delete unnamed; delete recorded
+    mail_synced = 1
+}
 $2 ~ /write/ && file == out && $3 ~ /^1:/ { on_ack() }
+$2 ~ /write/ && file == out && $3 !~ /^[12]:/ { on_receipt() }
+$2 ~ /write/ && is_journal(file) { on_journal(file, $4) }
 $2 ~ /write|truncate/ && below(file, spool) && file !~ /\/(JOBNO|CHKPT)$/ { written[file] = 1 }
 $2 ~ /^open/ && $4 ~ /O_CREAT/ && below($3, spool) && $4 ~ /O_EXCL/ {
     entries[parent($3)] = 1
+    if (is_dotted($3)) dotted[$3] = "made"
     if ($3 ~ /\.open\/(mail|POST|PRT)\//) named[parent(parent($3))] = 1
 }
 $2 ~ /^mkdir/ { entries[parent($3)] = 1 }

@@ -236,6 +236,20 @@ ssmtp_row ssmtp-new 'the same by a journal that is to be made' 256
 ssmtp_row ssmtp-journal 'the same by a journal that is there' 256
 prepare 'bash "$WORK/restart"'
 
+# ssmtp_left NAME TEXT CALL: the same, up to that call on the file that is not shown yet; then a start.
+ssmtp_left()
+{
+    ssmtp_row "$1" "$2" 256
+    prepare 'bash "$WORK/restart"' \
+        "UNDER=\"\$KILLAT --only $3 --path /.ssmtp- before 1 --\" bash \"\$WORK/receive\" >\"\$WORK/left\" 2>&1; grep -q SPOOLED \"\$WORK/left\""
+    command_is 'bash "$WORK/restart"'
+    EXPECT[$ROW]=''
+    expect '1 POST CZQ14CD@MYHOST a'
+}
+
+ssmtp_left ssmtp-replay 'a start finds a record that has no file' openat
+ssmtp_left ssmtp-show 'a start finds a file that was not shown, its record released' renameat2
+
 # printer
 
 row printer-mail 'a mail becomes a printout'
