@@ -336,6 +336,8 @@ static bool left_out(const struct inode *i)
 
     return (sim_mistake(MISTAKE_NO_DIR_SYNC) && directory) ||
            (sim_mistake(MISTAKE_NO_FILE_SYNC) && !directory) ||
+           (sim_mistake(MISTAKE_NO_JOURNAL_SYNC) && strncmp(i->name, "SSMTP.", 6) == 0 &&
+            !directory) ||
            (sim_mistake(MISTAKE_NO_WORK_SYNC) && directory && strcmp(i->name, "work") == 0);
 }
 

@@ -11,6 +11,7 @@ enum {
     NAME_INLINE = 64,
     FIRST_BUCKETS = 4096,
     SECTOR = 512,
+    PAGE = 4096,
     ENTRY_OCTETS = 256 /* of the disk, for each entry */
 };
 
@@ -46,6 +47,13 @@ struct change {
     bool settling; /* being made durable */
     bool kept;     /* by the crash */
     bool tainted;  /* a sync of it failed */
+};
+
+/* The durable content of a page that was written over. */
+struct kept_page {
+    uint32_t page;
+    bool dropped; /* a sync of the new content failed, and nothing was written there since */
+    char *octets;
 };
 
 static bool is_pending(struct pending p)
@@ -93,14 +101,29 @@ void disk_hold(struct inode *i)
     i->refs++;
 }
 
+/* Forgets what was kept, but for pages whose new content was dropped. */
+static void forget_kept(struct inode *i, bool dropped_too)
+{
+    uint32_t left = 0;
+
+    for (uint32_t k = 0; k < i->keeps; k++) {
+        if (i->kept[k].dropped && !dropped_too)
+            i->kept[left++] = i->kept[k];
+        else
+            sim_free(i->kept[k].octets);
+    }
+    i->keeps = left;
+}
+
 void disk_release(struct disk *d, struct inode *i)
 {
     if (i == NULL || --i->refs > 0)
         return;
     leave_dirty(d, i);
     d->used -= i->size;
+    forget_kept(i, true);
+    sim_free(i->kept);
     sim_free(i->data);
-    sim_free(i->old);
     sim_free(i);
 }
 
@@ -491,19 +514,59 @@ int64_t disk_read(const struct inode *i, uint64_t at, void *to, size_t n)
     return (int64_t)n;
 }
 
-static uint32_t durable_size(const struct inode *i)
+static struct kept_page *find_kept(const struct inode *i, uint32_t page)
 {
-    return i->old != NULL ? i->old_size : i->synced;
+    for (uint32_t k = 0; k < i->keeps; k++)
+        if (i->kept[k].page == page)
+            return &i->kept[k];
+    return NULL;
+}
+
+static uint32_t octets_of_page(const struct inode *i, uint32_t page)
+{
+    uint32_t rest = i->synced - page * PAGE;
+
+    return rest < PAGE ? rest : PAGE;
 }
 
 /* Before durable octets are written over or cut off. */
-static void keep_old(struct inode *i)
+static void keep_page(struct inode *i, uint32_t page)
 {
-    if (i->old != NULL)
+    struct kept_page *kept = find_kept(i, page);
+
+    if (kept != NULL) {
+        kept->dropped = false; /* all of it is to be written again */
         return;
-    i->old = sim_alloc(i->synced + 1);
-    memcpy(i->old, i->data, i->synced);
-    i->old_size = i->synced;
+    }
+    if (i->keeps == i->kept_cap) {
+        i->kept_cap = i->kept_cap ? i->kept_cap * 2 : 4;
+        i->kept = sim_grow(i->kept, i->kept_cap * sizeof(*i->kept));
+    }
+    uint32_t n = octets_of_page(i, page);
+    kept = &i->kept[i->keeps++];
+    *kept = (struct kept_page){.page = page, .octets = sim_alloc(n)};
+    memcpy(kept->octets, i->data + (size_t)page * PAGE, n);
+}
+
+static void keep_range(struct inode *i, uint64_t from, uint64_t to)
+{
+    if (to > i->synced)
+        to = i->synced;
+    for (uint64_t page = from / PAGE; page * PAGE < to; page++)
+        keep_page(i, (uint32_t)page);
+}
+
+/* All of the durable content; sim_free. */
+static char *durable_content(const struct inode *i)
+{
+    char *copy = sim_alloc(i->synced + 1);
+    uint32_t there = i->size < i->synced ? i->size : i->synced; /* of the rest all is kept */
+
+    memcpy(copy, i->data, there);
+    for (uint32_t k = 0; k < i->keeps; k++)
+        memcpy(copy + (size_t)i->kept[k].page * PAGE, i->kept[k].octets,
+               octets_of_page(i, i->kept[k].page));
+    return copy;
 }
 
 static void reserve(struct inode *i, size_t size)
@@ -535,14 +598,15 @@ int64_t disk_write(struct disk *d, struct inode *i, uint64_t at, const void *oct
         end = at + n;
         more = end > i->size ? end - i->size : 0;
     }
-    if (at < i->synced && i->old == NULL && i->synced > 0)
-        keep_old(i);
+    keep_range(i, at, end);
     reserve(i, (size_t)end);
     if (at > i->size)
         memset(i->data + i->size, 0, (size_t)at - i->size);
     memcpy(i->data + at, octets, n);
-    if (end > i->size)
+    if (end > i->size) {
         i->size = (uint32_t)end;
+        i->resized = true;
+    }
     d->used += more;
     make_dirty(d, i);
     return (int64_t)n;
@@ -554,8 +618,8 @@ int disk_cut(struct disk *d, struct inode *i, uint64_t size)
         return -EROFS;
     if (size == i->size)
         return 0;
-    if (size < i->synced)
-        keep_old(i);
+    keep_range(i, size, i->synced);
+    i->resized = true;
     reserve(i, (size_t)size);
     if (size > i->size)
         memset(i->data + i->size, 0, (size_t)size - i->size);
@@ -586,10 +650,11 @@ void disk_sync_file(struct disk *d, struct inode *i)
 {
     if (i->poisoned)
         return;
-    leave_dirty(d, i);
-    sim_free(i->old);
-    i->old = NULL;
+    forget_kept(i, false);
+    if (i->keeps == 0)
+        leave_dirty(d, i);
     i->synced = i->size;
+    i->resized = false;
     i->seal_synced = true;
 }
 
@@ -617,7 +682,10 @@ void disk_sync_failed(struct disk *d, struct inode *i)
 {
     i->errors++;
     d->errors++;
-    i->poisoned = i->poisoned || i->dirty != 0;
+    /* Of a file whose size stays, each page can be written again and synced. */
+    i->poisoned = i->poisoned || (i->dirty != 0 && (i->resized || i->keeps == 0));
+    for (uint32_t k = 0; k < i->keeps; k++)
+        i->kept[k].dropped = true;
     for (struct half *h = i->first_half; h != NULL; h = h->next)
         h->change->tainted = true;
 }
@@ -698,36 +766,35 @@ static void mix_sectors(struct inode *i, const char *old, uint32_t old_size)
 
 static void crash_file(struct disk *d, struct inode *i)
 {
-    uint32_t old_size = durable_size(i), size = i->size;
-    const char *old = i->old != NULL ? i->old : i->data;
-    char *copy = sim_alloc(old_size + 1);
+    uint32_t old_size = i->synced, size = i->size;
+    char *old = durable_content(i);
+    uint32_t how = sim_below(5);
 
-    memcpy(copy, old, old_size);
     d->used -= i->size;
-    switch (sim_below(5)) {
+    if (size <= old_size && how > 1)
+        how = 4; /* there is no new part */
+    switch (how) {
     case 0: /* nothing of it reached the disk */
         reserve(i, old_size);
-        memcpy(i->data, copy, old_size);
+        memcpy(i->data, old, old_size);
         i->size = old_size;
         break;
     case 1: /* all of it */
         break;
     case 2: /* a part: cut off */
-        if (size > old_size)
-            i->size = old_size + sim_below(size - old_size);
+        i->size = old_size + sim_below(size - old_size);
         break;
     case 3: /* the size, but no octets */
-        if (size > old_size)
-            memset(i->data + old_size, 0, size - old_size);
+        memset(i->data + old_size, 0, size - old_size);
         break;
     default:
-        mix_sectors(i, copy, old_size);
+        mix_sectors(i, old, old_size);
         break;
     }
     d->used += i->size;
     if (!i->seal_synced && sim_one_in(2))
         i->seal_size = 0;
-    sim_free(copy);
+    sim_free(old);
     i->tag = 0;
 }
 
@@ -737,6 +804,7 @@ static void crash_files(struct disk *d)
         struct inode *i = d->dirty[d->dirties - 1];
         crash_file(d, i);
         i->poisoned = false;
+        forget_kept(i, true);
         disk_sync_file(d, i);
     }
 }
@@ -795,4 +863,16 @@ bool disk_entry_durable(const struct disk *d, const struct inode *dir, const cha
 bool disk_file_durable(const struct inode *i)
 {
     return i->dirty == 0 && !i->poisoned;
+}
+
+bool disk_range_durable(const struct inode *i, uint64_t at, uint64_t n)
+{
+    if (i->poisoned || at > i->synced || n > i->synced - at)
+        return false;
+    for (uint32_t k = 0; k < i->keeps; k++) {
+        uint64_t from = (uint64_t)i->kept[k].page * PAGE;
+        if (from < at + n && at < from + PAGE)
+            return false;
+    }
+    return true;
 }

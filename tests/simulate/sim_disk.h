@@ -29,6 +29,7 @@ enum { DISK_SEAL_MAX = 72, DISK_NAME_MAX = 255 };
 struct change;
 struct dentry;
 struct half;
+struct kept_page;
 struct ofd;
 
 /* A pending change, as long as `number` is still its own. */
@@ -49,11 +50,12 @@ struct inode {
     /* A file. */
     char *data;
     uint32_t size, cap;
-    uint32_t synced;          /* octets of it that are durable, while `old` is NULL */
-    char *old;                /* the durable content, kept since it was written over */
-    uint32_t old_size;        /* of it */
+    uint32_t synced;          /* octets of it that are durable */
+    struct kept_page *kept;   /* of these, what was written over since, by page */
+    uint32_t keeps, kept_cap; /* so many; and have room */
     uint32_t dirty;           /* place in the list of dirty files, from 1 */
     bool poisoned;            /* a sync failed: the pages were dropped, nothing proves them again */
+    bool resized;             /* its size is not the durable one, or was another meanwhile */
     uint32_t errors;          /* failed syncs, for those who have it open */
     char seal[DISK_SEAL_MAX]; /* the one attribute there is */
     uint32_t seal_size;       /* 0: none */
@@ -61,6 +63,7 @@ struct inode {
     struct ofd *locked_by;
     uint64_t tag; /* the oracle's; 0 when the content changes */
     bool acked;   /* the oracle's: the receiver said 250 for it */
+    bool shown;   /* the oracle's: it arrived, out of a journal */
 
     uint32_t waiting; /* a FIFO: octets in it */
 
@@ -133,5 +136,7 @@ char *disk_names(const struct inode *dir, size_t *octets);
 bool disk_entry_durable(const struct disk *d, const struct inode *dir, const char *name,
                         bool proven);
 bool disk_file_durable(const struct inode *i);
+/* Are these octets of it? */
+bool disk_range_durable(const struct inode *i, uint64_t at, uint64_t n);
 
 #endif

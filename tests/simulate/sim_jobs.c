@@ -42,9 +42,12 @@ void actor_usmtp(struct process *p)
 
 void actor_ssmtp(struct process *p)
 {
-    /* The simulated disk is too small for a journal: each message is a file that is synced. */
-    char name[] = "ssmtp", workers[] = "--workers=1", journal[] = "--journal=0";
+    /* Mostly the smallest journal, so that it is often full; now and then a start has none. */
+    static const char *const journals[] = {"--journal=256", "--journal=512", "--journal=0"};
+    char name[] = "ssmtp", workers[] = "--workers=1", journal[16];
     char *argv[] = {name, workers, journal, NULL};
+
+    snprintf(journal, sizeof(journal), "%s", journals[sim_one_in(8) ? 1 + sim_below(2) : 0]);
 
     p->status = ssmtp_main(3, argv);
 }

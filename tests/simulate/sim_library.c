@@ -234,6 +234,11 @@ int __wrap_pthread_join(pthread_t thread, void **result)
     return 0;
 }
 
+/* What a lock is, in the library's object. */
+struct simple_lock {
+    int locked, waiting;
+};
+
 int __wrap_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *a)
 {
     if (process_current() == NULL)
@@ -249,34 +254,40 @@ int __wrap_pthread_mutex_destroy(pthread_mutex_t *m)
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *m)
 {
-    int *locked = (int *)(void *)m;
+    struct simple_lock *l = (struct simple_lock *)(void *)m;
 
     if (process_current() == NULL)
         return __real_pthread_mutex_lock(m);
-    while (*locked)
-        task_wait(TASK_NEVER);
-    *locked = 1;
+    while (l->locked) {
+        l->waiting++;
+        task_wait_on(m, TASK_NEVER);
+        l->waiting--;
+    }
+    l->locked = 1;
     return 0;
 }
 
 int __wrap_pthread_mutex_trylock(pthread_mutex_t *m)
 {
-    int *locked = (int *)(void *)m;
+    struct simple_lock *l = (struct simple_lock *)(void *)m;
 
     if (process_current() == NULL)
         return __real_pthread_mutex_trylock(m);
-    if (*locked)
+    if (l->locked)
         return EBUSY;
-    *locked = 1;
+    l->locked = 1;
     return 0;
 }
 
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *m)
 {
+    struct simple_lock *l = (struct simple_lock *)(void *)m;
+
     if (process_current() == NULL)
         return __real_pthread_mutex_unlock(m);
-    *(int *)(void *)m = 0;
-    process_poke(process_current());
+    l->locked = 0;
+    if (l->waiting > 0)
+        task_poke(process_current(), m, false);
     return 0;
 }
 
@@ -298,13 +309,12 @@ int __wrap_pthread_cond_destroy(pthread_cond_t *c)
     return process_current() == NULL ? __real_pthread_cond_destroy(c) : 0;
 }
 
-/* May come back sooner, as POSIX allows. */
 int __wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
     if (process_current() == NULL)
         return __real_pthread_cond_wait(c, m);
     __wrap_pthread_mutex_unlock(m);
-    task_wait(TASK_NEVER);
+    task_wait_on(c, TASK_NEVER);
     return __wrap_pthread_mutex_lock(m);
 }
 
@@ -335,23 +345,24 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
     int64_t us = until->tv_sec * 1000000 + until->tv_nsec / 1000 + clock_zero_us(clock);
     __wrap_pthread_mutex_unlock(m);
     if (us > sim.now_us)
-        task_wait(us);
+        task_wait_on(c, us);
     __wrap_pthread_mutex_lock(m);
     return us <= sim.now_us ? ETIMEDOUT : 0;
 }
 
-/* All that wait in this process look again. */
 int __wrap_pthread_cond_broadcast(pthread_cond_t *c)
 {
-    return process_current() == NULL ? __real_pthread_cond_broadcast(c)
-                                     : __wrap_pthread_cond_signal(c);
+    if (process_current() == NULL)
+        return __real_pthread_cond_broadcast(c);
+    task_poke(process_current(), c, false);
+    return 0;
 }
 
 int __wrap_pthread_cond_signal(pthread_cond_t *c)
 {
     if (process_current() == NULL)
         return __real_pthread_cond_signal(c);
-    process_poke(process_current());
+    task_poke(process_current(), c, true);
     return 0;
 }
 

@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "lib/dsname.h"
+#include "ssmtp/plain.h"
 #include "tests/simulate/sim.h"
 #include "tests/simulate/sim_files.h"
+#include "tests/simulate/sim_journal.h"
 #include "tests/simulate/sim_message.h"
 #include "tests/simulate/sim_task.h"
 #include "tests/simulate/sim_world.h"
@@ -25,6 +27,7 @@ struct message {
     uint32_t arrived;      /* stood under its name at the far end */
     uint32_t acked;        /* the far end said 2xx */
     uint32_t collected;    /* and a reader took it */
+    uint32_t early;        /* a reader took it, and the far end has still to say 2xx */
     uint32_t told;         /* the sender was told that it did not arrive */
     uint32_t fresh;        /* the far end said 2xx since the text was sent last */
     uint32_t known;        /* and the sender knows it */
@@ -441,7 +444,9 @@ void oracle_moved(const struct process *p, struct inode *from, const char *name,
                   const char *new_name, struct inode *i)
 {
     (void)from;
-    (void)name;
+    /* It was in the journal: the receiver never takes it back. */
+    if (by(p, "ssmtp") && strncmp(name, ".ssmtp-", 7) == 0)
+        i->acked = i->shown = true;
     check_visible(p, to, new_name, i);
 }
 
@@ -485,7 +490,8 @@ void oracle_spooled(const struct process *p, const char *queue, const char *name
     check_durable(p, jes_queue(host_of(p), queue), name);
 }
 
-void oracle_received(const struct process *p, const char *name)
+/* The file of that name, if it stands there. */
+static struct inode *received_file(const struct process *p, const char *name)
 {
     static const char *const queues[] = {"POST", "PRT"};
     const struct host *h = host_of(p);
@@ -498,15 +504,82 @@ void oracle_received(const struct process *p, const char *name)
             i = there; /* an older file of the other queue may have that name */
         check_durable(p, dir, name);
     }
-    if (i == NULL)
-        sim_violation("%s acknowledges %s, which is nowhere", p->name, name);
-    struct found f = found_in(i);
-    struct message *m = message_at(f.id);
-    i->acked = true;
-    if (m == NULL || f.kind != FOUND_MAIL)
+    return i;
+}
+
+/* Each record of the receiver's journals. */
+struct records {
+    void (*each)(void *arg, const struct logged *r);
+    void *arg;
+};
+
+static void records_of(void *arg, const char *name, struct inode *i)
+{
+    const struct records *r = arg;
+
+    if (fits("SSMTP.*.JOURNAL", name))
+        journal_each(i, r->each, r->arg);
+}
+
+static void each_record(const struct host *h, void (*each)(void *arg, const struct logged *r),
+                        void *arg)
+{
+    struct inode *work = walk(h, (const char *const[]){"spool", "work", NULL});
+    struct records r = {each, arg};
+
+    if (work != NULL)
+        disk_each(work, records_of, &r);
+}
+
+/* The newest record of a name. */
+struct wanted {
+    const char *name;
+    struct logged newest; /* journal NULL: there is none */
+};
+
+static void match(void *arg, const struct logged *r)
+{
+    struct wanted *w = arg;
+
+    if (strcmp(r->name, w->name) == 0 &&
+        (w->newest.journal == NULL || r->generation > w->newest.generation))
+        w->newest = *r;
+}
+
+static void acknowledge(const struct found *f)
+{
+    struct message *m = message_at(f->id);
+    uint32_t bit = 1U << f->user;
+
+    if (m == NULL || f->kind != FOUND_MAIL)
         return;
-    gain(&m->acked, 1U << f.user);
-    m->fresh |= 1U << f.user;
+    gain(&m->acked, bit);
+    m->fresh |= bit;
+    if (m->early & bit)
+        gain(&m->collected, bit);
+    close_message(f->id);
+}
+
+void oracle_received(const struct process *p, const char *name)
+{
+    struct inode *i = received_file(p, name);
+    struct wanted w = {.name = name};
+    struct found f;
+
+    /* A file that was synced by itself was never acknowledged before. */
+    if (i == NULL || i->acked)
+        each_record(host_of(p), match, &w);
+    if (w.newest.journal != NULL) {
+        if (!disk_range_durable(w.newest.journal, w.newest.at, w.newest.size))
+            sim_violation("%s acknowledges %s, whose record is not durable", p->name, name);
+        f = message_find(w.newest.content.p, w.newest.content.n);
+    } else if (i != NULL) {
+        f = found_in(i);
+        i->acked = true;
+    } else {
+        sim_violation("%s acknowledges %s, which is nowhere", p->name, name);
+    }
+    acknowledge(&f);
 }
 
 void oracle_took(struct host *stranger, const char *text, size_t n, bool sure)
@@ -534,6 +607,7 @@ static void send_text(const struct process *p, uint32_t id, unsigned user)
         sim_violation("%s sends message %u to user %u, after its sender was told that it won't",
                       p->name, id, user);
     m->fresh &= ~bit;
+    m->early &= ~bit;
     m->flying[user] += m->flying[user] < UINT8_MAX;
 }
 
@@ -793,29 +867,59 @@ static void inspect_sender(struct host *h, const char *when)
 }
 
 /* At the receiver one may be there twice: the sender can't always know. */
-static void see_received(void *arg, const char *name, struct inode *i)
+static void see_arrived(const struct inspection *x, const char *name, const struct found *f)
 {
-    const struct inspection *x = arg;
+    struct message *m = message_at(f->id);
 
-    if (!visible(name))
+    if (m == NULL || f->kind != FOUND_MAIL)
         return;
-    struct found f = found_in(i);
-    struct message *m = message_at(f.id);
-    if (m == NULL || f.kind != FOUND_MAIL)
-        return;
-    if (!f.whole && !may_be_torn(m))
-        sim_violation("%s: %s/%s is not whole: message %u (%s)", x->when, x->path, name, f.id,
+    if (!f->whole && !may_be_torn(m))
+        sim_violation("%s: %s/%s is not whole: message %u (%s)", x->when, x->path, name, f->id,
                       kind_names[m->kind]);
     if (m->inspection != inspections)
         m->seen = 0;
     m->inspection = inspections;
-    m->seen |= 1U << f.user;
+    m->seen |= 1U << f->user;
+}
+
+/* Does the journal that a dotted file belongs to say that its record is used up? */
+static bool is_released(const struct host *h, const struct plain *p)
+{
+    struct inode *work = walk(h, (const char *const[]){"spool", "work", NULL});
+    struct journal_head head;
+    char name[32];
+
+    snprintf(name, sizeof(name), "SSMTP.%u.JOURNAL", p->number);
+    const struct inode *journal = work == NULL ? NULL : disk_find(&h->disk, work, name);
+    return journal != NULL && journal_head_of(journal, &head) && p->generation <= head.released;
+}
+
+static void see_received(void *arg, const char *name, struct inode *i)
+{
+    const struct inspection *x = arg;
+    struct plain p;
+
+    if (!visible(name) && (!plain_parse(name, &p) || !is_released(x->host, &p)))
+        return;
+    struct found f = found_in(i);
+    see_arrived(x, name, &f);
+}
+
+static void see_logged(void *arg, const struct logged *r)
+{
+    if (r->generation <= r->released)
+        return;
+    struct found f = message_find(r->content.p, r->content.n);
+    if (f.whole) /* else it was never acknowledged, or will be missed */
+        see_arrived(arg, r->name, &f);
 }
 
 static void inspect_receiver(struct host *h, const char *when)
 {
     see_directory(h, when, "jes/POST", jes_queue(h, "POST"), see_received);
     see_directory(h, when, "jes/PRT", jes_queue(h, "PRT"), see_received);
+    struct inspection x = {h, when, "journal", NULL, false};
+    each_record(h, see_logged, &x);
     for (uint32_t i = 0; i < opens; i++) {
         const struct message *m = &messages[open_list[i]];
         uint32_t seen = m->inspection == inspections ? m->seen : 0;
@@ -836,12 +940,30 @@ void oracle_inspect(struct host *h, const char *when)
         inspect_receiver(h, when);
 }
 
+/* A file that was shown and is not any more; no reader can have taken it. */
+static void unshow(void *arg, const char *name, struct inode *i)
+{
+    struct found f = found_in(i);
+    struct message *m = message_at(f.id);
+
+    (void)arg;
+    if (visible(name) || !i->shown)
+        return;
+    i->shown = false;
+    if (m != NULL && f.kind == FOUND_MAIL)
+        m->flying[f.user] += m->flying[f.user] < UINT8_MAX;
+}
+
 void oracle_power_cut(struct host *h)
 {
     struct inode *mail = mail_of(h);
 
     if (h == &world_hosts[HOST_SENDER] && mail != NULL)
         disk_each(mail, forget, NULL);
+    if (h == &world_hosts[HOST_RECEIVER]) {
+        see_directory(h, "", "POST", jes_queue(h, "POST"), unshow);
+        see_directory(h, "", "PRT", jes_queue(h, "PRT"), unshow);
+    }
     oracle_inspect(h, "after the power cut");
 }
 
@@ -866,7 +988,10 @@ static void collect_notice(struct message *m, const struct found *f, const char 
 
 static void collect_mail(struct message *m, const struct found *f)
 {
-    gain(&m->collected, 1U << f->user & m->acked);
+    uint32_t bit = 1U << f->user;
+
+    gain(&m->collected, bit & m->acked);
+    m->early |= bit & ~m->acked;
     oracle_figures.delivered++;
 }
 
@@ -991,10 +1116,13 @@ struct furniture {
 };
 
 static const struct furniture furniture[] = {
-    {"jes", "JOBNO"},  {"mail", ".WAKE"}, {"work", "NAMES"}, {"work", "*.lock"}, {"work", "CHKPT"},
+    {"jes", "JOBNO"},   {"mail", ".WAKE"}, {"work", "NAMES"},
+    {"work", "*.lock"}, {"work", "CHKPT"}, {"work", "SSMTP.*.JOURNAL"},
     {"RMT21", ".t-*"}, /* a user's own */
-    {"HOLD", "*"},     {"spool", "jes"},  {"spool", "mail"}, {"spool", "work"},  {"", "spool"},
-    {"jes", "RMT21"},  {"jes", "POST"},   {"jes", "PRT"},    {"jes", "HOLD"},    {"jes", "DEAD"},
+    {"HOLD", "*"},      {"spool", "jes"},  {"spool", "mail"},
+    {"spool", "work"},  {"", "spool"},     {"jes", "RMT21"},
+    {"jes", "POST"},    {"jes", "PRT"},    {"jes", "HOLD"},
+    {"jes", "DEAD"},
 };
 /* What writers leave that were killed: the next start of a program sweeps it. */
 static const struct furniture litter[] = {

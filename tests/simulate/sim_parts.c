@@ -437,6 +437,8 @@ void __wrap_msg_write(const struct msg_log *log, enum msg_id id, const char *con
     sim_trace(p->name, message_ids[id], detail, 0);
     if (id == T01SM040I)
         oracle_attempt(p, args[1], args[7]);
+    if (id == T01SM056E || id == T01SM059E) /* here no disk damages what was synced */
+        sim_violation("%s finds its journal or a file of it damaged: %s", p->name, detail);
     process_resume(p);
 }
 
@@ -473,6 +475,31 @@ int __wrap_unit_put(struct unit *u, enum unit_part part, const char *name, struc
     if (sim_mistake(MISTAKE_NO_REASON) && part == UNIT_HOLD)
         return 0;
     return __real_unit_put(u, part, name, head, text);
+}
+
+int __wrap_redo_append(const struct redo *r, uint64_t generation, uint64_t at, struct span batch,
+                       bool *doubt)
+{
+    struct redo now = *r;
+
+    /* The records are used up, and no file was made of them yet. */
+    if (sim_mistake(MISTAKE_RELEASED_EARLY))
+        (void)__real_redo_release(&now, generation);
+    return __real_redo_append(r, generation, at, batch, doubt);
+}
+
+int __wrap_redo_release(struct redo *r, uint64_t generation)
+{
+    if (!sim_mistake(MISTAKE_NO_RELEASE))
+        return __real_redo_release(r, generation);
+    r->head.released = generation;
+    return 0;
+}
+
+int __wrap_journal_scan(struct span half, const unsigned char key[JOURNAL_KEY],
+                        int (*each)(void *arg, const struct journal_record *r), void *arg)
+{
+    return sim_mistake(MISTAKE_NO_REPLAY) ? 0 : __real_journal_scan(half, key, each, arg);
 }
 
 /* The simulated disk shares no extents. */

@@ -11,6 +11,7 @@
 #include "lib/share.h"
 #include "lib/unit.h"
 #include "ssmtp/listen.h"
+#include "ssmtp/redo.h"
 #include "ssmtp/session.h"
 #include "usmtp/resolve.h"
 #include "usmtp/session.h"
@@ -53,6 +54,9 @@ WRAP_PART(bool, session_take_verdict, (struct session *s, struct verdict *v));
 WRAP_PART(int, unit_recover, (const struct spool *s, const char *owner, enum spool_queue source));
 WRAP_PART(int, unit_put, (struct unit *u, enum unit_part part, const char *name, struct span head, struct span text));
 WRAP_PART(void, spool_sweep, (int dir));
+WRAP_PART(int, redo_append, (const struct redo *r, uint64_t generation, uint64_t at, struct span batch, bool *doubt));
+WRAP_PART(int, redo_release, (struct redo *r, uint64_t generation));
+WRAP_PART(int, journal_scan, (struct span half, const unsigned char key[JOURNAL_KEY], int (*each)(void *arg, const struct journal_record *r), void *arg));
 WRAP_PART(int, share_rest, (int from, int to, uint64_t at));
 /* clang-format on */
 

@@ -30,6 +30,7 @@ struct task {
     enum task_state state;
     struct process *process;
     int64_t wake_us;
+    const void *on;     /* the lock or condition that it waits for; NULL: for anything */
     ucontext_t context; /* where it begins; with AddressSanitizer also where it goes on */
     jmp_buf place;      /* where it goes on: without the system calls of a ucontext */
     bool begun;
@@ -167,6 +168,7 @@ struct task *task_start(struct process *p, void (*fn)(void *arg), void *arg)
     t->fn = fn;
     t->arg = arg;
     t->fake = NULL;
+    t->on = NULL;
     t->begun = false;
     prepare(t);
     return t;
@@ -276,11 +278,38 @@ void task_wait(int64_t until_us)
     switch_out(running, false);
 }
 
+void task_wait_on(const void *object, int64_t until_us)
+{
+    running->on = object;
+    task_wait(until_us);
+    running->on = NULL;
+}
+
+static bool waits_on(const struct task *t, const struct process *p, const void *object)
+{
+    return t->state == TASK_WAITING && t->process == p && t->on == object;
+}
+
 void process_poke(struct process *p)
 {
-    for (unsigned i = 0; i < most_tasks; i++)
-        if (tasks[i].state == TASK_WAITING && tasks[i].process == p)
+    task_poke(p, NULL, false);
+}
+
+void task_poke(const struct process *p, const void *object, bool one)
+{
+    struct task *chosen = NULL;
+    uint32_t waiting = 0;
+
+    for (unsigned i = 0; i < most_tasks; i++) {
+        if (!waits_on(&tasks[i], p, object))
+            continue;
+        if (!one)
             tasks[i].state = TASK_READY;
+        else if (sim_below(++waiting) == 0)
+            chosen = &tasks[i];
+    }
+    if (chosen != NULL)
+        chosen->state = TASK_READY;
 }
 
 /* One of those that can run, or NULL; *next_us learns when the first of the others wants to. */

@@ -53,6 +53,10 @@ void task_pause(void);
  */
 void task_wait(int64_t until_us);
 void process_poke(struct process *p);
+/* The same for a lock or condition, which process_poke() does not end. */
+void task_wait_on(const void *object, int64_t until_us);
+/* All that wait for it, or one of them, look again. */
+void task_poke(const struct process *p, const void *object, bool one);
 
 /* Runs everything until `over` says so. `next_us` is when the world wants to act next, `act` lets
  * it. Nothing left to do at all is a violation. */

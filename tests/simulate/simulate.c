@@ -50,6 +50,10 @@ static const char *const mistakes[MISTAKES] = {
     [MISTAKE_NO_LEASE] = "no-lease",
     [MISTAKE_NO_REASON] = "no-reason",
     [MISTAKE_NO_SWEEP] = "no-sweep",
+    [MISTAKE_NO_JOURNAL_SYNC] = "no-journal-sync",
+    [MISTAKE_NO_RELEASE] = "no-release",
+    [MISTAKE_RELEASED_EARLY] = "released-early",
+    [MISTAKE_NO_REPLAY] = "no-replay",
 };
 
 struct options {
