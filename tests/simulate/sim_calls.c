@@ -249,6 +249,10 @@ static long write_file(const struct call *c, struct ofd *o, uint64_t at, const v
 {
     enum fault f = world_fault(c->p, FAULT_SPACE | FAULT_IO | (n > 1 ? FAULT_SHORT : 0));
 
+    /* A disk that was full after a part has no room for the rest. */
+    if (o->cut_short && f == 0)
+        f = FAULT_SPACE;
+    o->cut_short = f == FAULT_SHORT && sim_one_in(2);
     if (f == FAULT_SPACE)
         return -ENOSPC;
     if (f == FAULT_IO)

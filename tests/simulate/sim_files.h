@@ -24,6 +24,7 @@ struct ofd {
     struct inode *inode;
     uint64_t at;
     uint32_t errors_seen, disk_errors_seen; /* what was already told of failed syncs */
+    bool cut_short;                         /* a write took a part: the next one fails */
     char *names;                            /* of a directory being read */
     size_t names_size;
     struct sock *sock;

@@ -59,6 +59,7 @@ void journal_each(const struct inode *journal, void (*each)(void *arg, const str
     if (!journal_head_of(journal, &h))
         return;
     r.released = h.released;
+    r.number = h.number;
     while (r.at < journal->size) {
         if (read_record(&h, &r)) {
             each(arg, &r);

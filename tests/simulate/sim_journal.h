@@ -9,7 +9,8 @@
 
 struct logged {
     const struct inode *journal;
-    uint64_t released; /* of the journal */
+    unsigned number;   /* of the journal */
+    uint64_t released; /* in it */
     uint64_t generation, at, size;
     uint32_t sequence;
     char name[JOURNAL_NAME_MAX + 1];

@@ -560,6 +560,28 @@ static void acknowledge(const struct found *f)
     close_message(f->id);
 }
 
+/* A record that is used up must have become a file: what a kill leaves is all there is. */
+static void check_used(const struct process *p, const struct logged *r, const struct found *f)
+{
+    static const char *const queues[] = {"POST", "PRT"};
+    struct plain plain = {.number = r->number, .generation = r->generation};
+    const struct message *m = message_at(f->id);
+    char file[PLAIN_FILE];
+
+    if (r->generation > r->released || received_file(p, r->name) != NULL)
+        return;
+    if (m != NULL && m->early & 1U << f->user)
+        return; /* a reader has it */
+    span_copy(span_of(r->name), plain.name, sizeof(plain.name));
+    plain_format(file, &plain);
+    for (int q = 0; q < 2; q++) {
+        struct inode *dir = jes_queue(host_of(p), queues[q]);
+        if (dir != NULL && disk_find(&host_of(p)->disk, dir, file) != NULL)
+            return;
+    }
+    sim_violation("%s acknowledges %s, whose record is released and has no file", p->name, r->name);
+}
+
 void oracle_received(const struct process *p, const char *name)
 {
     struct inode *i = received_file(p, name);
@@ -573,6 +595,7 @@ void oracle_received(const struct process *p, const char *name)
         if (!disk_range_durable(w.newest.journal, w.newest.at, w.newest.size))
             sim_violation("%s acknowledges %s, whose record is not durable", p->name, name);
         f = message_find(w.newest.content.p, w.newest.content.n);
+        check_used(p, &w.newest, &f);
     } else if (i != NULL) {
         f = found_in(i);
         i->acked = true;

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -271,6 +273,38 @@ static void a_batch_that_fails_leaves_no_record(void **state)
     redo_close(&r);
 }
 
+/* Of a batch of two records the disk takes the first, and then no more. */
+static void a_batch_cut_short_leaves_no_record(void **state)
+{
+    struct fixture *x = *state;
+    struct journal_record record = {
+        .generation = 1, .queue = QUEUE_POST, .name = "SSMTP.A", .content = SPAN("text\n")};
+    struct buf batch = {0};
+    struct rlimit limit, before;
+    struct redo r;
+    bool in_doubt;
+
+    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    seal_of(record.content, &record.mark);
+    assert_true(journal_record_encode(&batch, r.head.key, &record));
+    size_t first = batch.len;
+    record.sequence = 1;
+    assert_true(journal_record_encode(&batch, r.head.key, &record));
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = journal_half_at(SIZE, 1) + first;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(redo_append(&r, 1, 0, BUF_SPAN(&batch), &in_doubt), -1);
+    assert_int_equal(errno, EFBIG);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(in_doubt); /* what lies beyond can't be blanked either */
+    buf_free(&batch);
+    redo_close(&r);
+    assert_true(recover_all(&x->r));
+    assert_files(x, QUEUE_POST, 0);
+}
+
 static void many_records(void **state)
 {
     struct fixture *x = *state;
@@ -296,6 +330,7 @@ int main(void)
         TEST(names_that_are_taken),
         TEST(a_journal_of_ones_own),
         TEST(a_batch_that_fails_leaves_no_record),
+        TEST(a_batch_cut_short_leaves_no_record),
         TEST(many_records),
     };
 
