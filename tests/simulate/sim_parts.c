@@ -383,6 +383,7 @@ int __wrap_program_start(struct program *p, int argc, char **argv, bool users_op
     (void)argv;
     p->first = argc; /* no words after the options */
     p->users_optional = users_optional;
+    p->member = "simulated";
     p->log = (struct msg_log){p->name, MSG_STDERR};
     p->site = site_parse(span_of(sender ? sender_member : receiver_member), "simulated", &d);
     p->users = usertable_parse(span_of(sender ? sender_users : receiver_users), &d);
