@@ -9,6 +9,7 @@
 #include "lib/program.h"
 #include "lib/seal.h"
 #include "lib/share.h"
+#include "lib/tls.h"
 #include "lib/unit.h"
 #include "ssmtp/listen.h"
 #include "ssmtp/redo.h"
@@ -54,12 +55,15 @@ WRAP_PART(bool, session_take_verdict, (struct session *s, struct verdict *v));
 WRAP_PART(int, unit_recover, (const struct spool *s, const char *owner, enum spool_queue source));
 WRAP_PART(int, unit_put, (struct unit *u, enum unit_part part, const char *name, struct span head, struct span text));
 WRAP_PART(void, spool_sweep, (int dir));
+WRAP_PART(struct tls_context *, tls_sender, (const struct tls_files *f, struct diag *d));
 WRAP_PART(int, redo_append, (const struct redo *r, uint64_t generation, uint64_t at, struct span batch, bool *doubt));
 WRAP_PART(int, redo_release, (struct redo *r, uint64_t generation));
 WRAP_PART(int, journal_scan, (struct span half, const unsigned char key[JOURNAL_KEY], int (*each)(void *arg, const struct journal_record *r), void *arg));
 WRAP_PART(int, share_rest, (int from, int to, uint64_t at));
 /* clang-format on */
 
+/* Makes what all runs share and is dear. */
+void parts_prepare(void);
 /* For programs of the simulation's own users. */
 const struct site *parts_user_site(void);
 

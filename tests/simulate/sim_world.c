@@ -228,13 +228,13 @@ static void start_job(void)
 {
     static uint32_t idle_us;
     struct host *h = &world_hosts[HOST_SENDER];
-    bool room = oracle_made() < messages_wanted && oracle_waiting() < messages_at_once;
+    bool started = oracle_made() < messages_wanted && oracle_waiting() < messages_at_once &&
+                   h->up && jobs_running < JOBS_MOST &&
+                   process_start(h, "job", WORLD_JOB_UID, actor_job, job_gone, NULL) != NULL;
 
-    if (room && h->up && jobs_running < JOBS_MOST &&
-        process_start(h, "job", WORLD_JOB_UID, actor_job, job_gone, NULL) != NULL)
-        jobs_running++;
-    idle_us = room ? 0 : idle_us == 0 ? 20000 : idle_us < LOOK_MOST ? idle_us * 2 : LOOK_MOST;
-    set_agenda(start_job, sim.now_us + (room ? sim_below(2000) : idle_us));
+    jobs_running += started;
+    idle_us = started ? 0 : idle_us == 0 ? 2000 : idle_us < LOOK_MOST ? idle_us * 2 : LOOK_MOST;
+    set_agenda(start_job, sim.now_us + (started ? sim_below(2000) : idle_us));
     if (oracle_made() >= messages_wanted && jobs_running == 0)
         set_agenda(start_job, NEVER);
 }
@@ -395,7 +395,9 @@ static void calm_down(void)
 
 static void finish(void)
 {
-    if (!oracle_quiet() || jobs_running > 0 || clients_running > 0)
+    bool up = world_hosts[HOST_SENDER].up && world_hosts[HOST_RECEIVER].up;
+
+    if (!up || !oracle_quiet() || jobs_running > 0 || clients_running > 0)
         return;
     for (int h = 0; h < HOST_STRANGER; h++)
         oracle_collect(&world_hosts[h], true);
@@ -421,6 +423,8 @@ static void boot(struct host *h)
     h->boots++;
     h->boot_us = NEVER;
     world_figures.restarts++;
+    if (sim.calm)
+        calm_us = sim.now_us; /* its programs have still to look at what there is */
     sim_trace(h->name, "boots", "", h->boots);
     for (int i = 0; i < DAEMONS; i++)
         if (&world_hosts[daemons[i].host] == h)

@@ -28,6 +28,7 @@
 #include "tests/simulate/sim.h"
 #include "tests/simulate/sim_net.h"
 #include "tests/simulate/sim_oracle.h"
+#include "tests/simulate/sim_parts.h"
 #include "tests/simulate/sim_world.h"
 
 enum { JOBS_MAX = 64 };
@@ -364,6 +365,7 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     setenv("TZ", "UTC", 1);
+    parts_prepare();
     if (o.all_mistakes)
         return prove_all(&o);
     double began = seconds();
