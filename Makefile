@@ -196,9 +196,17 @@ ALL_PARTS = $(foreach p,$(PROGRAMS),$(call parts,$(p)))
 $(BUILD)/libparts.a: $(ALL_PARTS)
 	@rm -f $@
 	ar rcs $@ $^
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libparts.a $(CORE)
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libtest.a $(BUILD)/libparts.a $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(foreach p,$(PROGRAMS),$(LIBS_$(p))) $(LIBS) -lcmocka
+# Those that let calls of the C library fail take them through the wrappers of faults.c.
+$(BUILD)/unit/test_faults_%: $(BUILD)/obj/tests/unit/test_faults_%.o $(BUILD)/libtest.a $(BUILD)/libparts.a $(CORE)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $$(tests/unit/wraps) $(foreach p,$(PROGRAMS),$(LIBS_$(p))) $(LIBS) -lcmocka
+$(BUILD)/obj/tests/unit/faults.o: HARDEN := -fPIE
+$(BUILD)/libtest.a: $(call obj,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+	@rm -f $@
+	ar rcs $@ $^
 $(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libparts.a $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)

@@ -35,10 +35,7 @@ static int write_last(int fd, uint64_t last)
     char text[DIGITS + 2];
 
     snprintf(text, sizeof(text), "%0*" PRIu64 "\n", DIGITS, last);
-    ssize_t n = pwrite(fd, text, DIGITS + 1, 0);
-    if (n != DIGITS + 1 && n >= 0)
-        errno = ENOSPC;
-    return n == DIGITS + 1 ? 0 : -1;
+    return durable_write_at(fd, text, DIGITS + 1, 0);
 }
 
 static int close_with(int fd, int result)

@@ -81,13 +81,12 @@ int durable_dir(int at, const char *name, mode_t mode)
     if (!made && errno != EEXIST)
         return -1;
     fd = open_dir(at, name);
-    if (fd < 0)
-        return -1;
     /* The caller's umask must not decide who may use a drop directory. */
-    if (fchmod(fd, mode) == 0 && durable_sync(fd) == 0 && sync_parent(at, name) == 0)
+    if (fd >= 0 && fchmod(fd, mode) == 0 && durable_sync(fd) == 0 && sync_parent(at, name) == 0)
         return fd;
-    durable_drop(fd);
     int saved = errno;
+    if (fd >= 0)
+        close(fd);
     if (made)
         unlinkat(at, name, AT_REMOVEDIR); /* or else the next look would take it for durable */
     errno = saved;
@@ -205,7 +204,12 @@ int durable_move(int from, const char *name, int to, const char *new_name)
     /* A file system without RENAME_NOREPLACE: link refuses an existing name as well. */
     if (linkat(from, name, to, new_name, 0) < 0)
         return -1;
-    return unlinkat(from, name, 0);
+    if (unlinkat(from, name, 0) == 0)
+        return 0;
+    int saved = errno;
+    unlinkat(to, new_name, 0); /* what failed must not have happened */
+    errno = saved;
+    return -1;
 }
 
 int durable_close(int fd)

@@ -202,9 +202,12 @@ unsigned spool_job_numbers(const struct spool *s, unsigned count)
         last = 0;
     unsigned number = (unsigned)(last % JOB_NUMBERS) + 1;
     snprintf(text, sizeof(text), "%05u\n", (number + count - 2) % JOB_NUMBERS + 1);
-    bool good = pwrite(fd, text, 6, 0) == 6;
+    if (durable_write_at(fd, text, 6, 0) < 0) {
+        durable_drop(fd);
+        return 0;
+    }
     close(fd); /* gives the lock back; a counter that is not written only repeats a hint */
-    return good ? number : 0;
+    return number;
 }
 
 int spool_create(struct spool_writer *w, int dir)
@@ -272,8 +275,11 @@ int spool_queue(struct spool_writer *w, const char *name)
         unlinkat(w->dir, name, 0);
         errno = saved;
     }
-    if (durable_close(w->fd) < 0)
-        result = -1;
+    /* Its content was proven before: an error of closing it must not deny what is queued. */
+    if (result < 0)
+        durable_drop(w->fd);
+    else
+        close(w->fd);
     w->fd = -1;
     return result;
 }

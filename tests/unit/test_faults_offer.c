@@ -1,0 +1,361 @@
+/* lib/offer and lib/wake with every call failing in turn: what was committed is never lost, taken
+ * twice or told twice, and what was not is nobody's mail. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/offer.h"
+#include "lib/wake.h"
+#include "tests/unit/faults.h"
+#include "tests/unit/place.h"
+
+enum { FILES = 3, NAME_SIZE = NAME_MAX + 1 };
+
+static const char *const texts[FILES] = {"mail 1\n", "mail 2\n", "mail 3\n"};
+
+struct bench {
+    int mail;             /* borrowed */
+    char name[NAME_SIZE]; /* of the offer */
+    unsigned told;
+    enum offer_result result;
+    bool in_doubt;
+};
+
+static struct place place;
+static struct bench bench; /* of the run in hand */
+
+static int set_up(void **state)
+{
+    (void)state;
+    place_make(&place, "");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    place_remove(&place);
+    return 0;
+}
+
+static void *prepare(void)
+{
+    place_clear(&place);
+    bench = (struct bench){.mail = place.spool.queue[QUEUE_MAIL]};
+    return &bench;
+}
+
+static int write_offer(struct offer *o, int mail)
+{
+    if (offer_begin(o, mail) < 0)
+        return -1;
+    for (size_t i = 0; i < FILES; i++) {
+        int fd = offer_create(o);
+        if (fd < 0)
+            return -1;
+        if (durable_write(fd, texts[i], strlen(texts[i])) < 0)
+            return durable_drop(fd);
+        if (offer_done(o, fd) < 0)
+            return -1;
+    }
+    return offer_commit(o);
+}
+
+struct ending {
+    const char *ending;
+    char *name;
+};
+
+static int match_ending(void *arg, const char *name)
+{
+    const struct ending *e = arg;
+    size_t n = strlen(name), end = strlen(e->ending);
+
+    if (n > end && strcmp(name + n - end, e->ending) == 0)
+        snprintf(e->name, NAME_SIZE, "%s", name);
+    return 0;
+}
+
+/* The entry of mail/ that ends so; "" when there is none. */
+static bool find(const struct bench *b, const char *ending, char *name)
+{
+    struct ending e = {ending, name};
+
+    name[0] = '\0';
+    assert_int_equal(durable_each(b->mail, match_ending, &e), 0);
+    return name[0] != '\0';
+}
+
+/* The user's side. */
+
+static int offer(void *arg)
+{
+    struct bench *b = arg;
+    struct offer o;
+    int result = write_offer(&o, b->mail);
+
+    if (result < 0) {
+        b->in_doubt = o.in_doubt;
+        offer_abandon(&o);
+    }
+    return result;
+}
+
+static void offered_or_not(void *arg, int result, const struct fault *f)
+{
+    struct bench *b = arg;
+    char name[NAME_SIZE];
+    bool done = find(b, ".done", name);
+
+    (void)f;
+    FAULT_EXPECT(done == (result == 0 || b->in_doubt));
+    for (size_t i = 0; done && i < FILES; i++)
+        FAULT_EXPECT(place_copies(b->mail, texts[i]) == 1);
+    /* What could not be removed, the sweeper removes. */
+    offer_sweep(&place.spool);
+    FAULT_EXPECT(!find(b, ".open", name));
+    FAULT_EXPECT(find(b, ".done", name) == done);
+    FAULT_EXPECT(place_count(b->mail, false) == 0);
+}
+
+/* The daemon's side. */
+
+static void *prepare_offer(void)
+{
+    struct bench *b = prepare();
+
+    assert_int_equal(offer(b), 0);
+    assert_true(find(b, ".done", b->name));
+    return b;
+}
+
+static void *prepare_strange_offer(void)
+{
+    struct bench *b = prepare_offer();
+    int dir = openat(b->mail, b->name, O_RDONLY | O_DIRECTORY);
+
+    assert_true(dir >= 0);
+    place_put(dir, "strange", "no name of ours\n");
+    close(dir);
+    return b;
+}
+
+static void count_one(void *arg, const char *name)
+{
+    struct bench *b = arg;
+
+    (void)name;
+    b->told++;
+}
+
+static int adopt(void *arg)
+{
+    struct bench *b = arg;
+    const struct offer_taker t = {.spool = &place.spool,
+                                  .prefix = SPAN("OUT"),
+                                  .log = &place.log,
+                                  .each = count_one,
+                                  .arg = b};
+
+    b->result = offer_adopt(&t, b->name);
+    return b->result == OFFER_LATER || b->result == OFFER_IN_DOUBT ? -1 : 0;
+}
+
+static void nothing_is_lost(void *arg, int result, const struct fault *f)
+{
+    struct bench *b = arg;
+    char held[NAME_SIZE];
+    unsigned moved = place_count(b->mail, false);
+
+    (void)result, (void)f;
+    for (size_t i = 0; i < FILES; i++)
+        FAULT_EXPECT(place_copies(b->mail, texts[i]) == 1);
+    FAULT_EXPECT(b->told == (b->result == OFFER_IN_DOUBT ? 0 : moved));
+    FAULT_EXPECT(find(b, ".held", held) == (b->result == OFFER_HELD));
+    FAULT_EXPECT(fault_told(T01SM088W) == (b->result == OFFER_HELD));
+    if (b->result == OFFER_HELD)
+        return;
+    FAULT_EXPECT(adopt(b) == 0);
+    FAULT_EXPECT(place_count(b->mail, false) == FILES);
+    for (size_t i = 0; i < FILES; i++)
+        FAULT_EXPECT(place_copies(b->mail, texts[i]) == 1);
+}
+
+/* The sweeper. */
+
+static void *prepare_dead_writer(void)
+{
+    struct bench *b = prepare_offer();
+    int dir = -1;
+
+    assert_int_equal(mkdirat(b->mail, ".OFFER-1.open", 0770), 0);
+    dir = openat(b->mail, ".OFFER-1.open", O_RDONLY | O_DIRECTORY);
+    assert_true(dir >= 0);
+    place_put(dir, "00001", "half");
+    close(dir);
+    return b;
+}
+
+static int sweep(void *arg)
+{
+    (void)arg;
+    offer_sweep(&place.spool);
+    return 0;
+}
+
+static void only_the_dead_are_swept(void *arg, int result, const struct fault *f)
+{
+    struct bench *b = arg;
+    char name[NAME_SIZE];
+
+    (void)result;
+    FAULT_EXPECT(f->call != NULL || !find(b, ".open", name));
+    for (size_t i = 0; i < FILES; i++)
+        FAULT_EXPECT(place_copies(b->mail, texts[i]) == 1);
+    offer_sweep(&place.spool);
+    FAULT_EXPECT(!find(b, ".open", name));
+    FAULT_EXPECT(find(b, ".done", name));
+}
+
+/* The bell. */
+
+static void *prepare_fifo(void)
+{
+    struct bench *b = prepare();
+
+    assert_int_equal(mkfifoat(b->mail, WAKE_NAME, 0600), 0);
+    return b;
+}
+
+static void *prepare_directory(void)
+{
+    struct bench *b = prepare();
+
+    assert_int_equal(mkdirat(b->mail, WAKE_NAME, 0700), 0);
+    return b;
+}
+
+static void *prepare_file(void)
+{
+    struct bench *b = prepare();
+
+    place_put(b->mail, WAKE_NAME, "no FIFO");
+    return b;
+}
+
+static int ring(void *arg)
+{
+    struct bench *b = arg;
+    int fd = wake_listen(b->mail);
+
+    if (fd < 0)
+        return -1;
+    wake_send(b->mail);
+    wake_drain(fd);
+    close(fd);
+    return 0;
+}
+
+static int ring_alone(void *arg)
+{
+    struct bench *b = arg;
+
+    wake_send(b->mail);
+    return 0;
+}
+
+static void it_can_be_rung(void *arg, int result, const struct fault *f)
+{
+    struct bench *b = arg;
+    struct stat st;
+    char octet;
+
+    (void)result, (void)f;
+    int fd = wake_listen(b->mail);
+    FAULT_EXPECT(fd >= 0 && fstat(fd, &st) == 0);
+    FAULT_EXPECT(S_ISFIFO(st.st_mode) && (st.st_mode & 0777) == 0622);
+    wake_drain(fd);
+    FAULT_EXPECT(read(fd, &octet, 1) < 0 && errno == EAGAIN);
+    wake_send(b->mail);
+    FAULT_EXPECT(read(fd, &octet, 1) == 1);
+    close(fd);
+}
+
+static void a_file_is_no_bell(void *arg, int result, const struct fault *f)
+{
+    struct bench *b = arg;
+
+    (void)result, (void)f;
+    FAULT_EXPECT(place_has(b->mail, WAKE_NAME, "no FIFO"));
+}
+
+static const struct fault_case cases[] = {
+    {"a user offers mail", prepare, offer, offered_or_not, {ENOTSUP, EAGAIN, EPERM}, NULL},
+    {"an offer is adopted", prepare_offer, adopt, nothing_is_lost, {0}, NULL},
+    {"a strange offer", prepare_strange_offer, adopt, nothing_is_lost, {EPERM}, NULL},
+    {"a dead writer", prepare_dead_writer, sweep, only_the_dead_are_swept, {0}, NULL},
+    {"the bell is made", prepare, ring, it_can_be_rung, {EEXIST, ENOENT, EISDIR}, NULL},
+    {"the bell is there", prepare_fifo, ring, it_can_be_rung, {EEXIST}, NULL},
+    {"a directory", prepare_directory, ring, it_can_be_rung, {EEXIST, EISDIR}, NULL},
+    {"a file in its place", prepare_file, ring, it_can_be_rung, {EEXIST}, NULL},
+    {"a file is rung", prepare_file, ring_alone, a_file_is_no_bell, {0}, NULL},
+};
+
+static void every_call_fails_in_turn(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        fault_sweep(&cases[i]);
+}
+
+static void a_bell_of_another_is_replaced(void **state)
+{
+    struct stat st;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    prepare_fifo();
+    assert_int_equal(fchownat(bench.mail, WAKE_NAME, 1, 1, 0), 0);
+    int fd = wake_listen(bench.mail);
+    assert_true(fd >= 0 && fstat(fd, &st) == 0);
+    assert_int_equal(st.st_uid, 0);
+    close(fd);
+}
+
+static void a_full_bell_is_drained_and_never_blocks(void **state)
+{
+    char octet;
+
+    (void)state;
+    prepare();
+    int fd = wake_listen(bench.mail);
+    assert_true(fd >= 0);
+    for (int i = 0; i < 100000; i++)
+        wake_send(bench.mail);
+    wake_drain(fd);
+    assert_true(read(fd, &octet, 1) < 0 && errno == EAGAIN);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_call_fails_in_turn),
+        cmocka_unit_test(a_bell_of_another_is_replaced),
+        cmocka_unit_test(a_full_bell_is_drained_and_never_blocks),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,478 @@
+/* The stores with every call failing in turn: lib/durable, seal, spool, dataset. What was promised
+ * is there, what was refused is not, and what fails can be done again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/dataset.h"
+#include "lib/seal.h"
+#include "tests/unit/faults.h"
+#include "tests/unit/place.h"
+
+#define WALL 1795288065
+
+static struct place place;
+static struct spool *const spool = &place.spool;
+
+static int set_up(void **state)
+{
+    (void)state;
+    place_make(&place, "");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    place_remove(&place);
+    return 0;
+}
+
+/* A spool file. */
+
+static void *prepare(void)
+{
+    place_clear(&place);
+    return &place;
+}
+
+static void *prepare_taken(void)
+{
+    prepare();
+    place_put(spool->queue[QUEUE_REMOTE], "JOB", "another's");
+    return &place;
+}
+
+static int queue_file(void *arg)
+{
+    struct spool_writer w;
+
+    (void)arg;
+    if (spool_create(&w, spool->queue[QUEUE_REMOTE]) < 0)
+        return -1;
+    if (spool_write(&w, SPAN("text")) < 0) {
+        spool_abandon(&w);
+        return -1;
+    }
+    int result = spool_queue(&w, "JOB");
+    if (result < 0 && errno == EEXIST)
+        result = spool_queue(&w, "JOB2");
+    if (result < 0)
+        spool_abandon(&w);
+    return result;
+}
+
+/* What cannot be removed after a fault of its own is left to the sweeper, under a dotted name. */
+static void queued_or_not(void *arg, int result, const struct fault *f)
+{
+    int dir = spool->queue[QUEUE_REMOTE];
+
+    (void)arg;
+    /* After a sync that failed it is taken back; that this fails too is not tried. */
+    if (strcmp(f->call != NULL ? f->call : "", "fsync") != 0 || result == 0)
+        FAULT_EXPECT(place_copies(dir, "text") == (result == 0) || place_count(dir, true) > 0);
+    FAULT_EXPECT(!place_there(dir, "JOB") || place_has(dir, "JOB", "text") ||
+                 place_has(dir, "JOB", "another's"));
+    spool_sweep(dir);
+    FAULT_EXPECT(place_count(dir, true) == 0);
+    FAULT_EXPECT(place_copies(dir, "text") == (result == 0));
+}
+
+static void *prepare_left_over(void)
+{
+    prepare();
+    place_put(spool->queue[QUEUE_REMOTE], ".spool-dead", "half");
+    place_put(spool->queue[QUEUE_REMOTE], ".other", "not ours");
+    place_put(spool->queue[QUEUE_REMOTE], "JOB", "text");
+    return &place;
+}
+
+static int sweep(void *arg)
+{
+    (void)arg;
+    spool_sweep(spool->queue[QUEUE_REMOTE]);
+    return 0;
+}
+
+static void only_temporary_files_are_swept(void *arg, int result, const struct fault *f)
+{
+    int dir = spool->queue[QUEUE_REMOTE];
+
+    (void)arg, (void)result;
+    FAULT_EXPECT(f->call != NULL || !place_there(dir, ".spool-dead"));
+    FAULT_EXPECT(place_has(dir, "JOB", "text") && place_has(dir, ".other", "not ours"));
+}
+
+static int job_number(void *arg)
+{
+    (void)arg;
+    return spool_job_number(spool) == 0 ? -1 : 0;
+}
+
+static void numbers_go_on(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)result, (void)f;
+    unsigned first = spool_job_number(spool), second = spool_job_number(spool);
+    FAULT_EXPECT(first > 0 && second == first % 99999 + 1);
+}
+
+static int open_dest(void *arg)
+{
+    (void)arg;
+    int fd = spool_dest(spool, "POST");
+    return fd < 0 ? -1 : close(fd) < 0 ? 0 : 0;
+}
+
+/* Opening a spool that is not there yet, as a daemon. */
+
+static struct site *other;
+
+static void *prepare_no_spool(void)
+{
+    struct buf member = {0};
+    struct diag d;
+
+    prepare();
+    assert_true(buf_printf(&member, "SYSTEM HOST(h) SPOOL(%s/spool/work/other)\n", place.path));
+    other = site_parse(BUF_SPAN(&member), "test", &d);
+    assert_non_null(other);
+    buf_free(&member);
+    return &place;
+}
+
+static int open_with(bool make)
+{
+    struct spool s;
+    struct diag d = {0};
+
+    if (!spool_open(&s, other, 1U << QUEUE_REMOTE | 1U << QUEUE_MAIL, make, &d)) {
+        FAULT_EXPECT(d.text[0] != '\0' && s.root < 0 && s.queue[QUEUE_MAIL] < 0);
+        return 1;
+    }
+    FAULT_EXPECT((s.work >= 0) == make && s.queue[QUEUE_MAIL] >= 0 && s.queue[QUEUE_POST] < 0);
+    spool_close(&s);
+    return 0;
+}
+
+static int make_spool(void *arg)
+{
+    (void)arg;
+    return open_with(true);
+}
+
+static int use_spool(void *arg)
+{
+    (void)arg;
+    return open_with(false);
+}
+
+static void *prepare_spool(void)
+{
+    prepare_no_spool();
+    assert_int_equal(open_with(true), 0);
+    return &place;
+}
+
+static void it_opens_again(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)result, (void)f;
+    FAULT_EXPECT(open_with(true) == 0);
+    FAULT_EXPECT(open_with(false) == 0);
+    site_free(other);
+}
+
+/* Names of data sets. */
+
+static uint64_t first_taken, before_it;
+
+static void *prepare_names(void)
+{
+    prepare();
+    assert_int_equal(dataset_names_take(spool, WALL, 5, &before_it), 0);
+    before_it += 4;
+    return &place;
+}
+
+static int take_names(void *arg)
+{
+    (void)arg;
+    return dataset_names_take(spool, WALL, 3, &first_taken);
+}
+
+static int take_names_with(void *arg)
+{
+    struct syncset set;
+
+    (void)arg;
+    syncset_init(&set, spool->work);
+    int result = dataset_names_take_with(spool, WALL, 3, &first_taken, &set);
+    if (result == 0)
+        return syncset_commit(&set);
+    int saved = errno;
+    syncset_drop(&set);
+    errno = saved;
+    return result;
+}
+
+/* A counter that was cut short is found out by its length: names begin at the clock again. */
+static void names_only_count_upward(void *arg, int result, const struct fault *f)
+{
+    uint64_t after;
+
+    (void)arg, (void)f;
+    FAULT_EXPECT(result < 0 || first_taken > before_it || f->error == FAULT_SHORT ||
+                 f->error == FAULT_NOTHING);
+    FAULT_EXPECT(dataset_names_take(spool, WALL, 1, &after) == 0);
+    FAULT_EXPECT(result < 0 || after == first_taken + 3);
+}
+
+static void *prepare_lost_names(void)
+{
+    char name[DSNAME_MAX + 1];
+
+    prepare();
+    before_it = dsname_stamp(WALL) + 1000;
+    assert_true(dsname_format(SPAN("OUT"), before_it, name));
+    place_put(spool->queue[QUEUE_MAIL], name, "x");
+    place_put(spool->work, "NAMES", "garbage");
+    return &place;
+}
+
+static int check_names(void *arg)
+{
+    (void)arg;
+    return dataset_names_check(spool, SPAN("OUT"));
+}
+
+static void no_name_comes_again(void *arg, int result, const struct fault *f)
+{
+    uint64_t after;
+
+    (void)arg, (void)f;
+    FAULT_EXPECT(result == 0 || dataset_names_check(spool, SPAN("OUT")) == 0);
+    FAULT_EXPECT(dataset_names_take(spool, WALL, 1, &after) == 0);
+    FAULT_EXPECT(after > before_it || (result == 0 && f->call != NULL));
+}
+
+/* lib/durable. */
+
+static void *prepare_replaced(void)
+{
+    prepare();
+    place_put(spool->work, "STATE", "old");
+    place_put(spool->work, ".STATE.new", "left over");
+    return &place;
+}
+
+static int replace(void *arg)
+{
+    (void)arg;
+    return durable_replace(spool->work, "STATE", "new", 3, 0600);
+}
+
+static void old_or_new(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)f;
+    FAULT_EXPECT(place_has(spool->work, "STATE", "new") ||
+                 (result < 0 && place_has(spool->work, "STATE", "old")));
+    FAULT_EXPECT(replace(NULL) == 0);
+    FAULT_EXPECT(place_has(spool->work, "STATE", "new"));
+    FAULT_EXPECT(place_count(spool->work, true) == 0);
+}
+
+static int make_directory(void *arg)
+{
+    (void)arg;
+    int fd = durable_dir(spool->work, "new", 0750);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 ? -1 : 0;
+}
+
+static int make_inner_directory(void *arg)
+{
+    char path[128];
+
+    (void)arg;
+    snprintf(path, sizeof(path), "%s/spool/work/new", place.path);
+    int fd = durable_dir(AT_FDCWD, path, 0750);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 ? -1 : 0;
+}
+
+static void made_with_its_mode(void *arg, int result, const struct fault *f)
+{
+    struct stat st;
+
+    (void)arg;
+    if (result == 0)
+        FAULT_EXPECT(fstatat(spool->work, "new", &st, 0) == 0 && (st.st_mode & 07777) == 0750);
+    else
+        FAULT_EXPECT(!place_there(spool->work, "new") || strcmp(f->call, "unlinkat") == 0);
+}
+
+static int open_own(void *arg)
+{
+    (void)arg;
+    int fd = durable_open_own(spool->queue[QUEUE_REMOTE], "JOB");
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 ? -1 : 0;
+}
+
+static void nothing_to_see(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)result, (void)f;
+}
+
+static int write_at(void *arg)
+{
+    (void)arg;
+    int fd = openat(spool->work, "STATE", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (durable_write_at(fd, "NEW", 3, 0) < 0 || durable_sync_data(fd) < 0)
+        return durable_drop(fd);
+    return durable_close(fd);
+}
+
+static void written_or_told(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)f;
+    FAULT_EXPECT(result < 0 || place_has(spool->work, "STATE", "NEW"));
+}
+
+/* Moving, and the way of it where no rename can be told not to replace. */
+
+static void *prepare_plain_rename(void)
+{
+    prepare_taken();
+    fault_always("renameat2", EINVAL);
+    return &place;
+}
+
+static int move(void *arg)
+{
+    (void)arg;
+    return durable_move(spool->queue[QUEUE_REMOTE], "JOB", spool->queue[QUEUE_POST], "MOVED");
+}
+
+static void here_or_there(void *arg, int result, const struct fault *f)
+{
+    bool here = place_has(spool->queue[QUEUE_REMOTE], "JOB", "another's");
+    bool there = place_has(spool->queue[QUEUE_POST], "MOVED", "another's");
+
+    (void)arg;
+    FAULT_EXPECT(here == (result < 0));
+    FAULT_EXPECT(there == (result == 0) || (f->from && strcmp(f->call, "unlinkat") == 0));
+}
+
+/* Seals. */
+
+static int seal_and_check(void *arg)
+{
+    struct seal s = {0};
+    int result = 0;
+
+    (void)arg;
+    int fd = openat(spool->queue[QUEUE_REMOTE], "JOB", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (seal_file(fd) < 0)
+        return durable_drop(fd);
+    if (seal_open(&s, fd)) {
+        seal_add(&s, SPAN("another's"));
+        enum seal_state state = seal_check(&s);
+        result = state == SEAL_GOOD ? 0 : 1; /* broken: a seal that could not be read whole */
+    } else {
+        enum seal_state state = seal_check(&s);
+        FAULT_EXPECT(state == SEAL_NONE);
+    }
+    close(fd);
+    return result;
+}
+
+static void sealed_or_not(void *arg, int result, const struct fault *f)
+{
+    (void)arg;
+    FAULT_EXPECT(result <= 0 || f->error == ERANGE || f->error == FAULT_NOTHING);
+    FAULT_EXPECT(place_has(spool->queue[QUEUE_REMOTE], "JOB", "another's"));
+}
+
+static int seal_twice(void *arg)
+{
+    struct seal rest = {0}, s = {0};
+    int result;
+
+    (void)arg;
+    int fd = openat(spool->queue[QUEUE_REMOTE], "JOB", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    seal_add(&rest, SPAN("her's"));
+    seal_branch(&s, &rest, 4);
+    seal_add(&s, SPAN("anot"));
+    result = seal_end(&s, fd);
+    if (result == 0 && seal_open(&s, fd)) {
+        seal_add(&s, SPAN("ano"));
+        seal_add(&s, SPAN("ther's"));
+        enum seal_state state = seal_check(&s);
+        result = state == SEAL_GOOD || state == SEAL_TROUBLE ? 0 : 1;
+    }
+    seal_drop(&rest);
+    if (result < 0)
+        return durable_drop(fd);
+    close(fd);
+    return result;
+}
+
+static const struct fault_case cases[] = {
+    {"a spool file", prepare, queue_file, queued_or_not, {EAGAIN}, NULL},
+    {"a spool file, name taken", prepare_taken, queue_file, queued_or_not, {EAGAIN}, NULL},
+    {"the sweeper", prepare_left_over, sweep, only_temporary_files_are_swept, {0}, NULL},
+    {"a job number", prepare, job_number, numbers_go_on, {0}, NULL},
+    {"a queue that a job names", prepare, open_dest, nothing_to_see, {0}, NULL},
+    {"a spool is made", prepare_no_spool, make_spool, it_opens_again, {0}, NULL},
+    {"a spool is made again", prepare_spool, make_spool, it_opens_again, {0}, NULL},
+    {"a spool is used", prepare_spool, use_spool, it_opens_again, {0}, NULL},
+    {"names", prepare_names, take_names, names_only_count_upward, {0}, NULL},
+    {"the first names", prepare, take_names, nothing_to_see, {0}, NULL},
+    {"names in a set", prepare_names, take_names_with, names_only_count_upward, {0}, NULL},
+    {"names are checked", prepare_names, check_names, no_name_comes_again, {0}, NULL},
+    {"lost names", prepare_lost_names, check_names, no_name_comes_again, {0}, NULL},
+    {"a file is replaced", prepare_replaced, replace, old_or_new, {EEXIST}, NULL},
+    {"a directory", prepare, make_directory, made_with_its_mode, {ENOENT}, NULL},
+    {"a directory by its path", prepare, make_inner_directory, made_with_its_mode, {ENOENT}, NULL},
+    {"a file is opened", prepare_taken, open_own, nothing_to_see, {0}, NULL},
+    {"a place is written", prepare_replaced, write_at, written_or_told, {0}, NULL},
+    {"a move", prepare_taken, move, here_or_there, {0}, NULL},
+    {"a move by links", prepare_plain_rename, move, here_or_there, {0}, NULL},
+    {"a seal", prepare_taken, seal_and_check, sealed_or_not, {0}, NULL},
+    {"a seal of the second form", prepare_taken, seal_twice, sealed_or_not, {0}, NULL},
+};
+
+static void every_call_fails_in_turn(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        fault_sweep(&cases[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_call_fails_in_turn),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
