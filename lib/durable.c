@@ -28,12 +28,16 @@ int durable_drop(int fd)
 static int read_entries(DIR *list, int (*each)(void *arg, const char *name), void *arg)
 {
     const struct dirent *entry;
-    int result = 0;
 
-    for (errno = 0; result == 0 && (entry = readdir(list)) != NULL; errno = 0)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            result = each(arg, entry->d_name);
-    return result == 0 && errno != 0 ? -1 : result;
+    /* The errno of `each` is the caller's. */
+    while (errno = 0, (entry = readdir(list)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        int result = each(arg, entry->d_name);
+        if (result != 0)
+            return result;
+    }
+    return errno != 0 ? -1 : 0;
 }
 
 int durable_each(int dir, int (*each)(void *arg, const char *name), void *arg)

@@ -1,7 +1,6 @@
 /* See offer.h. */
 #include "lib/offer.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -214,27 +213,11 @@ bool offer_is_done(const char *name)
     return is_offer(name, DONE_ENDING);
 }
 
-/* A directory opened a second time for reading its entries; closedir() closes that copy. */
-static DIR *list_of(int dir)
-{
-    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *list = copy < 0 ? NULL : fdopendir(copy);
-
-    if (list == NULL && copy >= 0)
-        close_keeping_errno(copy);
-    return list;
-}
-
-static bool is_dots(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
 struct adoption {
     const struct offer_taker *t;
     int mail, dir;
     bool present[OFFER_FILES_MAX + 1]; /* files by number, so that they keep their order */
-    unsigned files;
+    unsigned files, seen;
     uint64_t next; /* the next name */
     unsigned names;
     char (*name)[DSNAME_MAX + 1]; /* owned: what the files became */
@@ -252,11 +235,19 @@ static unsigned file_number(const char *name)
     return (unsigned)number;
 }
 
-static int look_at(struct adoption *a, const char *name)
+/* Of its caller: there is no need to look on. */
+enum { ENOUGH = 1 };
+
+static int look_at(void *arg, const char *name)
 {
+    struct adoption *a = arg;
     unsigned number = file_number(name);
     struct stat st;
 
+    if (++a->seen > ENTRIES_MAX) {
+        a->strange = "it has more files than an offer can have";
+        return ENOUGH;
+    }
     if (fstatat(a->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : -1; /* its owner took it away */
     if (number == 0)
@@ -270,31 +261,6 @@ static int look_at(struct adoption *a, const char *name)
         a->files++;
     }
     return 0;
-}
-
-static int look_through(struct adoption *a)
-{
-    DIR *list = list_of(a->dir);
-    const struct dirent *entry;
-    unsigned seen = 0;
-    int result = 0;
-
-    if (list == NULL)
-        return -1;
-    for (errno = 0; result == 0 && (entry = readdir(list)) != NULL; errno = 0) {
-        if (is_dots(entry->d_name))
-            continue;
-        if (++seen > ENTRIES_MAX) {
-            a->strange = "it has more files than an offer can have";
-            break;
-        }
-        result = look_at(a, entry->d_name);
-    }
-    /* What could not be read is not what its owner added. */
-    int saved = errno;
-    closedir(list);
-    errno = saved;
-    return errno != 0 ? -1 : 0;
 }
 
 static int next_name(struct adoption *a, char out[DSNAME_MAX + 1])
@@ -439,7 +405,7 @@ enum offer_result offer_adopt(const struct offer_taker *t, const char *name)
     if (a != NULL) {
         *a = (struct adoption){.t = t, .mail = mail, .dir = dir};
         /* What was moved before a failure is told as well. */
-        int taken = look_through(a) < 0 ? -1 : take_files(a);
+        int taken = durable_each(dir, look_at, a) < 0 ? -1 : take_files(a);
         int saved = errno;
         if (settle(a) < 0) {
             result = OFFER_IN_DOUBT;
@@ -457,46 +423,43 @@ enum offer_result offer_adopt(const struct offer_taker *t, const char *name)
     return result;
 }
 
-/* Empties a directory whose writer died, as far as it goes. */
-static void empty(int dir)
-{
-    DIR *list = list_of(dir);
-    const struct dirent *entry;
+struct emptying {
+    int dir;
+    unsigned seen;
+};
 
-    if (list == NULL)
-        return;
-    for (unsigned n = 0; n < ENTRIES_MAX && (entry = readdir(list)) != NULL;)
-        if (!is_dots(entry->d_name)) {
-            unlinkat(dir, entry->d_name, 0); /* a directory stays, and so does the offer */
-            n++;
-        }
-    closedir(list);
+static int empty_one(void *arg, const char *name)
+{
+    struct emptying *e = arg;
+
+    unlinkat(e->dir, name, 0); /* a directory stays, and so does the offer */
+    return ++e->seen == ENTRIES_MAX ? ENOUGH : 0;
 }
 
-static void sweep_one(int mail, const char *name)
+/* Empties and removes the directory of a writer that died, as far as it goes. */
+static int sweep_one(void *arg, const char *name)
 {
-    int dir = open_offer(mail, name);
+    int mail = *(const int *)arg;
+    struct emptying e = {0};
 
+    if (!is_offer(name, OPEN_ENDING))
+        return 0;
+    int dir = e.dir = open_offer(mail, name);
     if (dir < 0)
-        return;
+        return 0;
     /* With the lock in hand the name must still be .open: its writer may have committed it between
      * our two calls. */
     if (flock(dir, LOCK_EX | LOCK_NB) == 0 && same_directory(mail, name, dir)) {
-        empty(dir);
+        durable_each(dir, empty_one, &e);
         unlinkat(mail, name, AT_REMOVEDIR);
     }
     close(dir);
+    return 0;
 }
 
 void offer_sweep(const struct spool *s)
 {
-    DIR *list = list_of(s->queue[QUEUE_MAIL]);
-    const struct dirent *entry;
+    int mail = s->queue[QUEUE_MAIL];
 
-    if (list == NULL)
-        return;
-    while ((entry = readdir(list)) != NULL)
-        if (is_offer(entry->d_name, OPEN_ENDING))
-            sweep_one(s->queue[QUEUE_MAIL], entry->d_name);
-    closedir(list);
+    durable_each(mail, sweep_one, &mail);
 }

@@ -13,7 +13,7 @@
 #include "lib/msg.h"
 
 /* Outcomes of a call that are no errno. */
-enum { FAULT_SHORT = -1, FAULT_NOTHING = -2, FAULT_GOOD = -3 };
+enum { FAULT_SHORT = -1, FAULT_NOTHING = -2 };
 
 /* What struck: for a check. */
 struct fault {
@@ -35,6 +35,8 @@ struct fault_case {
     int also[8];
     /* Only these calls, blank between and around; NULL: all. */
     const char *only;
+    /* An error that is not tried: ENOENT where only a system that lies could give it; or 0. */
+    int except;
 };
 
 void fault_sweep(const struct fault_case *c);
