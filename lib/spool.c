@@ -98,7 +98,7 @@ void spool_close(struct spool *s)
     close_one(&s->root);
 }
 
-static bool name_part(struct span s, bool digit_first)
+static bool name_part(struct span s)
 {
     if (s.n == 0 || s.n > 8)
         return false;
@@ -107,7 +107,7 @@ static bool name_part(struct span s, bool digit_first)
         bool digit = c >= '0' && c <= '9';
         if (!digit && !(c >= 'A' && c <= 'Z') && c != '@' && c != '#' && c != '$')
             return false;
-        if (digit && i == 0 && !digit_first)
+        if (digit && i == 0)
             return false;
     }
     return true;
@@ -115,7 +115,7 @@ static bool name_part(struct span s, bool digit_first)
 
 bool spool_dest_valid(struct span dest)
 {
-    return name_part(dest, false);
+    return name_part(dest);
 }
 
 int spool_dest(const struct spool *s, const char *dest)
@@ -144,7 +144,7 @@ void spool_name_parse(struct span name, struct spool_name *out)
     struct span last = name;
 
     *out = (struct spool_name){0};
-    if (span_cut(&rest, '.', &first) && name_part(first, false))
+    if (span_cut(&rest, '.', &first) && name_part(first))
         span_copy(first, out->job, sizeof(out->job));
     if (span_cut(&rest, '.', &second) && job_id(second))
         span_copy(second, out->id, sizeof(out->id));
@@ -158,7 +158,7 @@ bool spool_name_format(char *out, size_t size, const char *job, unsigned number,
 {
     struct buf format = {0};
 
-    if (!name_part(span_of(job), false) || !name_part(span_of(ddname), false) || number > 99999 ||
+    if (!name_part(span_of(job)) || !name_part(span_of(ddname)) || number > 99999 ||
         data_set > 9999999 || !recfm_write(&format, recfm)) {
         buf_free(&format);
         return false;
@@ -166,7 +166,7 @@ bool spool_name_format(char *out, size_t size, const char *job, unsigned number,
     int n = snprintf(out, size, "%s.JOB%05u.D%07u.%s.%s", job, number, data_set, ddname,
                      format.len ? buf_str(&format) : "T");
     buf_free(&format);
-    return n > 0 && (size_t)n < size;
+    return (size_t)n < size;
 }
 
 enum { LOCK_TRIES = 20, JOB_NUMBERS = 99999 };

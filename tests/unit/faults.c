@@ -35,6 +35,8 @@ static struct {
     bool from;
     const char *only, *always;
     int always_error;
+    const char *before;
+    void (*meanwhile)(void);
     const struct fault_case *what;
     const struct call *_Atomic call; /* the one that was reached */
     struct fault fault;
@@ -57,11 +59,22 @@ static int give(int error)
     return error;
 }
 
+static void do_meanwhile(const struct call *c)
+{
+    if (plan.before == NULL || strcmp(plan.before, c->name) != 0)
+        return;
+    plan.before = NULL;
+    plan.on = false;
+    plan.meanwhile();
+    plan.on = true;
+}
+
 /* 0: the call is to be made. */
 static int strike(const struct call *c)
 {
     if (!plan.on)
         return 0;
+    do_meanwhile(c);
     if (plan.always != NULL && strcmp(plan.always, c->name) == 0)
         return give(plan.always_error);
     if (!wanted(c))
@@ -280,6 +293,12 @@ void fault_always(const char *call, int error)
     plan.always_error = error;
 }
 
+void fault_meanwhile(const char *call, void (*done)(void))
+{
+    plan.before = call;
+    plan.meanwhile = done;
+}
+
 static const char *error_text(int error)
 {
     switch (error) {
@@ -330,7 +349,7 @@ static bool error_allowed(const struct fault_case *c, int error)
 /* One run. False: the call was not reached. */
 static bool run_with(const struct fault_case *c, unsigned at, unsigned variant, bool from)
 {
-    plan.always = NULL;
+    plan.always = plan.before = NULL;
     void *place = c->prepare();
     unsigned before = open_files();
 

@@ -53,6 +53,9 @@ void fault_pause(void);
 void fault_resume(void);
 /* In every run of the case that is being prepared, those calls fail so, and are not counted. */
 void fault_always(const char *call, int error);
+/* In every run of it, that is done just before the first call of that name: what another process
+ * may do meanwhile. */
+void fault_meanwhile(const char *call, void (*done)(void));
 /* How often a run gave that message. */
 unsigned fault_told(enum msg_id id);
 

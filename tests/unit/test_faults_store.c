@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,19 @@ static void *prepare_taken(void)
 {
     prepare();
     place_put(spool->queue[QUEUE_REMOTE], "JOB", "another's");
+    return &place;
+}
+
+static void unlink_temporary(void)
+{
+    place_clear(&place);
+}
+
+/* The sweeper of another program comes between making the file and its lock. */
+static void *prepare_swept(void)
+{
+    prepare();
+    fault_meanwhile("flock", unlink_temporary);
     return &place;
 }
 
@@ -124,6 +138,15 @@ static void numbers_go_on(void *arg, int result, const struct fault *f)
     (void)arg, (void)result, (void)f;
     unsigned first = spool_job_number(spool), second = spool_job_number(spool);
     FAULT_EXPECT(first > 0 && second == first % 99999 + 1);
+}
+
+static int format_name(void *arg)
+{
+    struct recfm fb = {RECORD_FIXED, CONTROL_NONE, 80};
+    char name[NAME_MAX + 1];
+
+    (void)arg;
+    return spool_name_format(name, sizeof(name), "JOB", 1, 1, "DD", &fb) ? 0 : -1;
 }
 
 static int open_dest(void *arg)
@@ -439,6 +462,8 @@ static int seal_twice(void *arg)
 static const struct fault_case cases[] = {
     {"a spool file", prepare, queue_file, queued_or_not, {EAGAIN}, NULL, 0},
     {"a spool file, name taken", prepare_taken, queue_file, queued_or_not, {EAGAIN}, NULL, 0},
+    {"a spool file, swept at once", prepare_swept, queue_file, queued_or_not, {EAGAIN}, NULL, 0},
+    {"a spool file's name", prepare, format_name, nothing_to_see, {0}, NULL, 0},
     {"the sweeper", prepare_left_over, sweep, only_temporary_files_are_swept, {0}, NULL, 0},
     {"a job number", prepare, job_number, numbers_go_on, {0}, NULL, 0},
     {"a queue that a job names", prepare, open_dest, nothing_to_see, {0}, NULL, 0},

@@ -262,6 +262,31 @@ static void back_again(void *arg, int result, const struct fault *f)
     all_or_none(arg, -1, f);
 }
 
+/* A name such as the unit gives, and a reason too long for one write. */
+static void *prepare_marked(void)
+{
+    prepare();
+    assert_int_equal(
+        renameat(spool->queue[QUEUE_REMOTE], "job", spool->queue[QUEUE_REMOTE], "01234567-job"), 0);
+    return &run;
+}
+
+static int claim_marked(void *arg)
+{
+    static char long_reason[20000];
+    char as[NAME_MAX + 1];
+    struct unit u;
+
+    (void)arg;
+    memset(long_reason, 'r', sizeof(long_reason));
+    if (unit_begin(&u, spool, "test", 1, QUEUE_REMOTE) < 0 ||
+        unit_claim(&u, "01234567-job", as) < 0 ||
+        unit_put(&u, UNIT_HOLD, "reason", (struct span){long_reason, sizeof(long_reason)},
+                 SPAN("end")) < 0)
+        return give_up(&u);
+    return unit_rollback(&u);
+}
+
 static int own(void *arg)
 {
     int fd = unit_owner(spool, "test");
@@ -349,21 +374,20 @@ static void *prepare_unshared(void)
 
 /* A file is held, with its reason and a notice. */
 
-static int hold(void *arg)
+static int hold_as(enum unit_part part, const char *owner)
 {
     char as[NAME_MAX + 1];
     struct unit u;
     struct hold h = {.program = &program,
                      .by = "TEST",
-                     .part = UNIT_HOLD,
+                     .part = part,
                      .as = as,
-                     .owner = "joe",
+                     .owner = owner,
                      .id = "T1",
                      .subject = "HELD",
                      .reason = "why",
                      .advice = "Send it again."};
 
-    (void)arg;
     if (unit_begin(&u, spool, "test", 1, QUEUE_REMOTE) < 0 || unit_claim(&u, "bad", as) < 0 ||
         hold_stage(&u, &h) < 0)
         return give_up(&u);
@@ -372,6 +396,12 @@ static int hold(void *arg)
         return -1;
     }
     return unit_publish(&u);
+}
+
+static int hold(void *arg)
+{
+    (void)arg;
+    return hold_as(UNIT_HOLD, "joe");
 }
 
 static void held_with_its_reason(void *arg, int result, const struct fault *f)
@@ -398,6 +428,7 @@ static const struct fault_case cases[] = {
     {"recovery of a committed unit", prepare_done, recover, recovered, {ENOTEMPTY}, NULL, ENOENT},
     {"recovery, names taken", prepare_done_taken, recover, recovered, {ENOTEMPTY}, NULL, ENOENT},
     {"a file goes back", prepare, claim_and_give_back, back_again, {ENOTEMPTY}, NULL, 0},
+    {"a name as of a unit", prepare_marked, claim_marked, back_again, {ENOTEMPTY}, NULL, 0},
     {"an owner", prepare, own, nothing_to_see, {0}, NULL, 0},
     {"copies that share", prepare, copy, all_copies_or_none, {0}, NULL, 0},
     {"copies that do not", prepare_unshared, copy, all_copies_or_none, {0}, NULL, 0},
@@ -413,9 +444,51 @@ static void every_call_fails_in_turn(void **state)
         fault_sweep(&cases[i]);
 }
 
+/* Where a file is kept, and who is told. */
+static void whom_a_hold_concerns(void **state)
+{
+    static const struct {
+        enum unit_part part;
+        const char *owner;
+        const char *site; /* more of it */
+        const char *to;   /* of the notice; NULL: there is none */
+        const char *host; /* of the configuration */
+    } rows[] = {
+        {UNIT_HOLD, "joe", "", "JOE@h.example", "h.example"},
+        {UNIT_HOLD, "nobody-known", "", "POSTMASTER@h.example", "h.example"},
+        {UNIT_HOLD, "joe", "SMTP POSTOFFICE(OFFICE)\n", "JOE@OFFICE", "h.example"},
+        {UNIT_DEAD, NULL, "", NULL, "h.example"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf member = {0};
+        struct diag d;
+        char text[2048], to[64];
+        bool office = rows[i].site[0] != '\0';
+        prepare();
+        buf_printf(&member, "SYSTEM HOST(%s) SPOOL(/nowhere)\n%s", rows[i].host, rows[i].site);
+        program.site = site_parse(BUF_SPAN(&member), "test", &d);
+        assert_non_null(program.site);
+        assert_int_equal(hold_as(rows[i].part, rows[i].owner), 0);
+        int kept = spool->queue[rows[i].part == UNIT_HOLD ? QUEUE_HOLD : QUEUE_DEAD];
+        assert_true(place_has(kept, "bad", "bad job"));
+        place_text(kept, "bad.REASON", text, sizeof(text));
+        assert_non_null(strstr(text, rows[i].owner != NULL ? rows[i].owner : "unknown"));
+        assert_non_null(strstr(text, rows[i].part == UNIT_DEAD ? "jes/DEAD" : "jes/HOLD"));
+        place_text(spool->queue[office ? QUEUE_POST : QUEUE_PRT], "T1", text, sizeof(text));
+        snprintf(to, sizeof(to), "\nTo: <%s>\n", rows[i].to != NULL ? rows[i].to : "");
+        assert_int_equal(strstr(text, to) != NULL, rows[i].to != NULL);
+        site_free(program.site);
+        buf_free(&member);
+        program.site = place.site;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whom_a_hold_concerns),
         cmocka_unit_test(every_call_fails_in_turn),
     };
 

@@ -121,6 +121,7 @@ static void a_strange_seal_is_a_broken_one(void **state)
         "1",
         "2",
         "2 58",
+        "2 58 7",
         "2 58 65537 00112233445566778899aabbccddeeff",
         "2 58 99999999999999999999 00112233445566778899aabbccddeeff",
         "2 58 -1 00112233445566778899aabbccddeeff",
