@@ -42,8 +42,9 @@ static bool open_part(int at, const char *name, mode_t mode, int *fd, const stru
     *fd = durable_dir(at, name, mode);
     if (*fd < 0 && errno == EACCES && mode == 0)
         *fd = openat(at, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return *fd >= 0 ||
-           diag_set(d, 0, 0, "%s%s%s: %s; run as the spool's user, or make it with this owner",
+    if (*fd >= 0)
+        return true;
+    return diag_set(d, 0, 0, "%s%s%s: %s; run as the spool's user, or make it with this owner",
                     at == AT_FDCWD ? "" : site->spool, at == AT_FDCWD ? "" : "/", name,
                     strerror(errno));
 }

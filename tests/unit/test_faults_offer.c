@@ -152,6 +152,15 @@ static void *prepare_strange_offer(void)
     return b;
 }
 
+/* Every name is taken by strangers. */
+static void *prepare_names_taken(void)
+{
+    struct bench *b = prepare_offer();
+
+    fault_always("renameat2", EEXIST);
+    return b;
+}
+
 static void count_one(void *arg, const char *name)
 {
     struct bench *b = arg;
@@ -307,6 +316,7 @@ static const struct fault_case cases[] = {
     {"a user offers mail", prepare, offer, offered_or_not, {ENOTSUP, EAGAIN, EPERM}, NULL, 0},
     {"an offer is adopted", prepare_offer, adopt, nothing_is_lost, {0}, NULL, 0},
     {"a strange offer", prepare_strange_offer, adopt, nothing_is_lost, {EPERM}, NULL, 0},
+    {"all names taken", prepare_names_taken, adopt, nothing_is_lost, {EEXIST}, " openat ", ENOENT},
     {"a dead writer", prepare_dead_writer, sweep, only_the_dead_are_swept, {0}, NULL, 0},
     {"the bell is made", prepare, ring, it_can_be_rung, {EEXIST, ENOENT, EISDIR}, NULL, 0},
     {"the bell is there", prepare_fifo, ring, it_can_be_rung, {EEXIST}, NULL, 0},

@@ -133,6 +133,13 @@ static int job_number(void *arg)
     return spool_job_number(spool) == 0 ? -1 : 0;
 }
 
+static void *prepare_locked(void)
+{
+    prepare();
+    fault_always("flock", EWOULDBLOCK);
+    return &place;
+}
+
 static void numbers_go_on(void *arg, int result, const struct fault *f)
 {
     (void)arg, (void)result, (void)f;
@@ -376,6 +383,27 @@ static void written_or_told(void *arg, int result, const struct fault *f)
     FAULT_EXPECT(result < 0 || place_has(spool->work, "STATE", "NEW"));
 }
 
+/* More files than are synced one by one. */
+static int sync_many(void *arg)
+{
+    struct syncset set;
+    char name[16];
+
+    (void)arg;
+    syncset_init(&set, spool->work);
+    for (int i = 0; i < SYNCSET_FILES + 3; i++) {
+        snprintf(name, sizeof(name), "file%d", i);
+        int fd = durable_create(spool->work, name, 0600);
+        if (fd < 0 || syncset_add(&set, fd) < 0) {
+            int saved = errno;
+            syncset_drop(&set);
+            errno = saved;
+            return -1;
+        }
+    }
+    return syncset_commit(&set);
+}
+
 /* Moving, and the way of it where no rename can be told not to replace. */
 
 static void *prepare_plain_rename(void)
@@ -466,6 +494,7 @@ static const struct fault_case cases[] = {
     {"a spool file's name", prepare, format_name, nothing_to_see, {0}, NULL, 0},
     {"the sweeper", prepare_left_over, sweep, only_temporary_files_are_swept, {0}, NULL, 0},
     {"a job number", prepare, job_number, numbers_go_on, {0}, NULL, 0},
+    {"a job number, locked", prepare_locked, job_number, numbers_go_on, {0}, NULL, 0},
     {"a queue that a job names", prepare, open_dest, nothing_to_see, {0}, NULL, 0},
     {"a spool is made", prepare_no_spool, make_spool, it_opens_again, {0}, NULL, 0},
     {"a spool is made again", prepare_spool, make_spool, it_opens_again, {0}, NULL, 0},
@@ -486,6 +515,7 @@ static const struct fault_case cases[] = {
      0},
     {"a file is opened", prepare_taken, open_own, nothing_to_see, {0}, NULL, 0},
     {"a place is written", prepare_replaced, write_at, written_or_told, {0}, NULL, 0},
+    {"a set of many files", prepare, sync_many, nothing_to_see, {0}, NULL, 0},
     {"a move", prepare_taken, move, here_or_there, {0}, NULL, 0},
     {"a move by links", prepare_plain_rename, move, here_or_there, {0}, NULL, 0},
     {"a seal", prepare_taken, seal_and_check, sealed_or_not, {0}, NULL, 0},

@@ -485,9 +485,25 @@ static void whom_a_hold_concerns(void **state)
     }
 }
 
+static void heads_of_copies_have_one_length(void **state)
+{
+    struct copies c;
+    struct unit u;
+
+    (void)state;
+    prepare();
+    assert_int_equal(unit_begin(&u, spool, "test", 1, QUEUE_REMOTE), 0);
+    copies_begin(&c, &u, UNIT_MAIL, HEAD, (struct span){long_text, TEXT});
+    assert_int_equal(copies_put(&c, DATA_SET, SPAN("short")), -1);
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(copies_end(&c), 0);
+    assert_int_equal(unit_rollback(&u), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(heads_of_copies_have_one_length),
         cmocka_unit_test(whom_a_hold_concerns),
         cmocka_unit_test(every_call_fails_in_turn),
     };
