@@ -107,7 +107,7 @@ static int rename_one(struct committer *c, struct commit_file *f)
         if (errno != EEXIST)
             return -1;
         if (!store_names_next(c->p.names, true, f->name))
-            break;
+            return -1;
     }
     errno = EEXIST;
     return -1;

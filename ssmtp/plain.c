@@ -78,7 +78,7 @@ int plain_show(int dir, struct plain *p, struct store_names *names)
         if (errno != EEXIST)
             return -1;
         if (!store_names_next(names, true, p->name))
-            break;
+            return -1;
     }
     errno = EEXIST;
     return -1;

@@ -32,7 +32,7 @@ static struct {
     atomic_uint counted;
     atomic_bool on;
     unsigned at, variant; /* which call fails, and with which of its errors */
-    bool from;
+    bool from, running;
     const char *only, *always;
     int always_error;
     const char *before;
@@ -285,7 +285,7 @@ void fault_pause(void)
 
 void fault_resume(void)
 {
-    plan.on = true;
+    plan.on = plan.running;
 }
 
 void fault_always(const char *call, int error)
@@ -336,16 +336,21 @@ static unsigned open_files(void)
     return n;
 }
 
+static bool among(int error, const int *errors, size_t max)
+{
+    for (size_t i = 0; i < max && errors[i] != 0; i++)
+        if (errors[i] == error)
+            return true;
+    return false;
+}
+
 static bool error_allowed(const struct fault_case *c, int error)
 {
     /* What takes nothing has no room. */
     if (error == plan.fault.error || (plan.fault.error == FAULT_NOTHING && error == ENOSPC) ||
         (plan.always != NULL && error == plan.always_error))
         return true;
-    for (size_t i = 0; i < sizeof(c->also) / sizeof(c->also[0]) && c->also[i] != 0; i++)
-        if (error == c->also[i])
-            return true;
-    return false;
+    return among(error, c->also, sizeof(c->also) / sizeof(c->also[0]));
 }
 
 /* One run. False: the call was not reached. */
@@ -365,10 +370,10 @@ static bool run_with(const struct fault_case *c, unsigned at, unsigned variant, 
     plan.from = from;
     plan.only = c->only;
     plan.what = c;
-    plan.on = true;
+    plan.on = plan.running = true;
     int result = c->run(place);
     int error = errno;
-    plan.on = false;
+    plan.on = plan.running = false;
     if (result < 0 && !error_allowed(c, error)) {
         print_error("its error is: %s\n", strerror(error));
         FAULT_EXPECT(!"the error is the one that struck");
@@ -391,7 +396,7 @@ void fault_sweep(const struct fault_case *c)
         const struct call *call = plan.call;
         assert_true(at < RUNS_MAX);
         for (unsigned v = 0; v < ERRORS_MAX && call->errors[v] != 0; v++) {
-            if (call->errors[v] == c->except)
+            if (among(call->errors[v], c->except, sizeof(c->except) / sizeof(c->except[0])))
                 continue;
             if (v > 0)
                 run_with(c, at, v, false);

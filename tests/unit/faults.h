@@ -35,8 +35,9 @@ struct fault_case {
     int also[8];
     /* Only these calls, blank between and around; NULL: all. */
     const char *only;
-    /* An error that is not tried: ENOENT where only a system that lies could give it; or 0. */
-    int except;
+    /* Errors that are not tried, because only a system that lies could give them there: ENOENT for
+     * what is, nothing to read in the middle of a file; 0 ends them. */
+    int except[4];
 };
 
 void fault_sweep(const struct fault_case *c);

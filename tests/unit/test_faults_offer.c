@@ -313,16 +313,22 @@ static void a_file_is_no_bell(void *arg, int result, const struct fault *f)
 }
 
 static const struct fault_case cases[] = {
-    {"a user offers mail", prepare, offer, offered_or_not, {ENOTSUP, EAGAIN, EPERM}, NULL, 0},
-    {"an offer is adopted", prepare_offer, adopt, nothing_is_lost, {0}, NULL, 0},
-    {"a strange offer", prepare_strange_offer, adopt, nothing_is_lost, {EPERM}, NULL, 0},
-    {"all names taken", prepare_names_taken, adopt, nothing_is_lost, {EEXIST}, " openat ", ENOENT},
-    {"a dead writer", prepare_dead_writer, sweep, only_the_dead_are_swept, {0}, NULL, 0},
-    {"the bell is made", prepare, ring, it_can_be_rung, {EEXIST, ENOENT, EISDIR}, NULL, 0},
-    {"the bell is there", prepare_fifo, ring, it_can_be_rung, {EEXIST}, NULL, 0},
-    {"a directory", prepare_directory, ring, it_can_be_rung, {EEXIST, EISDIR}, NULL, 0},
-    {"a file in its place", prepare_file, ring, it_can_be_rung, {EEXIST}, NULL, 0},
-    {"a file is rung", prepare_file, ring_alone, a_file_is_no_bell, {0}, NULL, 0},
+    {"a user offers mail", prepare, offer, offered_or_not, {ENOTSUP, EAGAIN, EPERM}, NULL, {0}},
+    {"an offer is adopted", prepare_offer, adopt, nothing_is_lost, {0}, NULL, {0}},
+    {"a strange offer", prepare_strange_offer, adopt, nothing_is_lost, {EPERM}, NULL, {0}},
+    {"all names taken",
+     prepare_names_taken,
+     adopt,
+     nothing_is_lost,
+     {EEXIST},
+     " openat ",
+     {ENOENT}},
+    {"a dead writer", prepare_dead_writer, sweep, only_the_dead_are_swept, {0}, NULL, {0}},
+    {"the bell is made", prepare, ring, it_can_be_rung, {EEXIST, ENOENT, EISDIR}, NULL, {0}},
+    {"the bell is there", prepare_fifo, ring, it_can_be_rung, {EEXIST}, NULL, {0}},
+    {"a directory", prepare_directory, ring, it_can_be_rung, {EEXIST, EISDIR}, NULL, {0}},
+    {"a file in its place", prepare_file, ring, it_can_be_rung, {EEXIST}, NULL, {0}},
+    {"a file is rung", prepare_file, ring_alone, a_file_is_no_bell, {0}, NULL, {0}},
 };
 
 static void every_call_fails_in_turn(void **state)

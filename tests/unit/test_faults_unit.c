@@ -80,7 +80,7 @@ static int stage(struct unit *u, enum unit_part part, const char *name, const ch
 
 static int fill(struct unit *u)
 {
-    const struct span nothing = {NULL, 0};
+    const struct span nothing = {NULL, {0}};
     char as[NAME_MAX + 1], reason[NAME_MAX + 1];
 
     if (unit_claim(u, "job", as) < 0 || unit_claim(u, "bad", as) < 0 || unit_keep(u, as) < 0)
@@ -421,19 +421,19 @@ static void nothing_to_see(void *arg, int result, const struct fault *f)
 }
 
 static const struct fault_case cases[] = {
-    {"a unit of work", prepare, work, all_or_none, {0}, NULL, 0},
-    {"a unit, names taken", prepare_taken, work, all_or_none, {0}, NULL, 0},
-    {"recovery of an open unit", prepare_open, recover, recovered, {ENOTEMPTY}, NULL, ENOENT},
-    {"recovery, a new file", prepare_open_taken, recover, recovered, {ENOTEMPTY}, NULL, ENOENT},
-    {"recovery of a committed unit", prepare_done, recover, recovered, {ENOTEMPTY}, NULL, ENOENT},
-    {"recovery, names taken", prepare_done_taken, recover, recovered, {ENOTEMPTY}, NULL, ENOENT},
-    {"a file goes back", prepare, claim_and_give_back, back_again, {ENOTEMPTY}, NULL, 0},
-    {"a name as of a unit", prepare_marked, claim_marked, back_again, {ENOTEMPTY}, NULL, 0},
-    {"an owner", prepare, own, nothing_to_see, {0}, NULL, 0},
-    {"copies that share", prepare, copy, all_copies_or_none, {0}, NULL, 0},
-    {"copies that do not", prepare_unshared, copy, all_copies_or_none, {0}, NULL, 0},
-    {"a file is held", prepare, hold, held_with_its_reason, {0}, NULL, 0},
-    {"a file is held again", prepare_taken, hold, nothing_to_see, {0}, NULL, 0},
+    {"a unit of work", prepare, work, all_or_none, {0}, NULL, {0}},
+    {"a unit, names taken", prepare_taken, work, all_or_none, {0}, NULL, {0}},
+    {"recovery of an open unit", prepare_open, recover, recovered, {ENOTEMPTY}, NULL, {ENOENT}},
+    {"recovery, a new file", prepare_open_taken, recover, recovered, {ENOTEMPTY}, NULL, {ENOENT}},
+    {"recovery of a committed unit", prepare_done, recover, recovered, {ENOTEMPTY}, NULL, {ENOENT}},
+    {"recovery, names taken", prepare_done_taken, recover, recovered, {ENOTEMPTY}, NULL, {ENOENT}},
+    {"a file goes back", prepare, claim_and_give_back, back_again, {ENOTEMPTY}, NULL, {0}},
+    {"a name as of a unit", prepare_marked, claim_marked, back_again, {ENOTEMPTY}, NULL, {0}},
+    {"an owner", prepare, own, nothing_to_see, {0}, NULL, {0}},
+    {"copies that share", prepare, copy, all_copies_or_none, {0}, NULL, {0}},
+    {"copies that do not", prepare_unshared, copy, all_copies_or_none, {0}, NULL, {0}},
+    {"a file is held", prepare, hold, held_with_its_reason, {0}, NULL, {0}},
+    {"a file is held again", prepare_taken, hold, nothing_to_see, {0}, NULL, {0}},
 };
 
 static void every_call_fails_in_turn(void **state)
