@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ERRORS_MAX = 9, RUNS_MAX = 4000 };
@@ -69,6 +70,20 @@ static void do_meanwhile(const struct call *c)
     plan.on = true;
 }
 
+/* What is tried again until it works would never end. */
+static bool may_last(int error)
+{
+    return error != EINTR && error != FAULT_SHORT;
+}
+
+/* With threads, another call than the last time may be the one: then its first error is taken. */
+static int error_of(const struct call *c)
+{
+    int error = c->errors[plan.variant];
+
+    return error != 0 ? error : c->errors[0];
+}
+
 /* 0: the call is to be made. */
 static int strike(const struct call *c)
 {
@@ -80,10 +95,11 @@ static int strike(const struct call *c)
     if (!wanted(c))
         return 0;
     if (++plan.counted != plan.at)
-        return plan.from && plan.call == c ? give(plan.fault.error) : 0;
+        return plan.fault.from && plan.call == c ? give(plan.fault.error) : 0;
     plan.call = c;
+    int error = error_of(c);
     plan.fault = (struct fault){
-        .call = c->name, .error = c->errors[plan.variant], .number = plan.at, .from = plan.from};
+        .call = c->name, .error = error, .number = plan.at, .from = plan.from && may_last(error)};
     return give(plan.fault.error);
 }
 
@@ -253,6 +269,19 @@ BODY(int, usleep, (useconds_t us))
     return 0;
 }
 
+BODY(int, pthread_cond_timedwait,
+     (pthread_cond_t * c, pthread_mutex_t *m, const struct timespec *until))
+{
+    struct timespec soon;
+
+    (void)until;
+    clock_gettime(CLOCK_MONOTONIC, &soon);
+    soon.tv_nsec += 1000000;
+    soon.tv_sec += soon.tv_nsec / 1000000000;
+    soon.tv_nsec %= 1000000000;
+    return __real_pthread_cond_timedwait(c, m, &soon);
+}
+
 BODY(int, pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*f)(void *), void *arg))
 {
     static const struct call c = {"pthread_create", {EAGAIN}};
@@ -357,8 +386,8 @@ static bool error_allowed(const struct fault_case *c, int error)
 static bool run_with(const struct fault_case *c, unsigned at, unsigned variant, bool from)
 {
     plan.always = plan.before = NULL;
-    void *place = c->prepare();
     unsigned before = open_files();
+    void *place = c->prepare();
 
     for (size_t i = 0; i < MSG_COUNT; i++)
         told[i] = 0;
@@ -382,12 +411,6 @@ static bool run_with(const struct fault_case *c, unsigned at, unsigned variant, 
     FAULT_EXPECT(result >= 0 || plan.call != NULL || plan.always != NULL);
     c->check(place, result, &plan.fault);
     return plan.call != NULL;
-}
-
-/* What is tried again until it works would never end. */
-static bool may_last(int error)
-{
-    return error != EINTR && error != FAULT_SHORT;
 }
 
 void fault_sweep(const struct fault_case *c)

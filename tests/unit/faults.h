@@ -27,7 +27,8 @@ struct fault_case {
     const char *what;
     /* A fresh place, without faults. */
     void *(*prepare)(void);
-    /* What is tried: 0 or more, or -1 with errno. It closes every descriptor that it opens. */
+    /* What is tried: 0 or more, or -1 with errno. It closes every descriptor that it
+     * or prepare opened. */
     int (*run)(void *place);
     /* Without faults: is the place as it was promised? */
     void (*check)(void *place, int result, const struct fault *f);

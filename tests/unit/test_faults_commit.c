@@ -1,0 +1,257 @@
+/* ssmtp/store, commit and checkpoint with every call failing in turn: a message of which was said
+ * that it is taken is shown once; one that was refused is not shown, unless there was doubt. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ssmtp/commit.h"
+#include "ssmtp/recover.h"
+#include "tests/unit/faults.h"
+#include "tests/unit/place.h"
+
+enum { MESSAGES = 12, LARGE = 40000, PATIENCE = 120 };
+
+static struct place place;
+static const struct spool *const spool = &place.spool;
+
+/* Of the run in hand. */
+static struct {
+    struct commit_file file[MESSAGES];
+    char text[MESSAGES][32];
+    int error[MESSAGES];
+    unsigned n, done;
+    int doubt;
+    bool journal, begun;
+    struct redo redo;
+    struct store_names names;
+    struct loop *loop;
+} run;
+
+static int set_up(void **state)
+{
+    (void)state;
+    place_make(&place, "");
+    alarm(PATIENCE);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    place_remove(&place);
+    return 0;
+}
+
+static enum spool_queue queue_of(unsigned i)
+{
+    return i % 3 == 2 ? QUEUE_PRT : QUEUE_POST;
+}
+
+/* A message that is a file already, without a name. */
+static void begin_file(struct commit_file *f, unsigned i)
+{
+    assert_int_equal(spool_create(&f->writer, spool->queue[QUEUE_POST]), 0);
+    assert_int_equal(spool_write(&f->writer, span_of(run.text[i])), 0);
+}
+
+/* One in memory. */
+static void begin_entry(struct commit_file *f, unsigned i, size_t more)
+{
+    struct entry *e = calloc(1, sizeof(*e));
+
+    assert_non_null(e);
+    *e = (struct entry){.queue = (unsigned char)queue_of(i), .fd = -1};
+    assert_true(buf_adds(&e->text, run.text[i]) && buf_fill(&e->text, 'x', more));
+    seal_of(BUF_SPAN(&e->text), &e->mark);
+    span_copy(span_of(f->name), e->name, sizeof(e->name));
+    f->entry = e;
+}
+
+static void begin(unsigned n, unsigned entries, size_t more)
+{
+    place_clear(&place);
+    memset(&run, 0, sizeof(run));
+    run.n = n;
+    run.journal = entries > 0;
+    if (run.journal)
+        assert_int_equal(redo_make(&run.redo, spool->work, 1, JOURNAL_SIZE_MIN), 0);
+    assert_true(store_names_open(&run.names, spool));
+    for (unsigned i = 0; i < n; i++) {
+        struct commit_file *f = &run.file[i];
+        *f = (struct commit_file){.to = spool->queue[queue_of(i)], .writer.fd = -1};
+        snprintf(run.text[i], sizeof(run.text[i]), "message %u\n", i);
+        assert_true(store_names_next(&run.names, false, f->name));
+        if (i < entries)
+            begin_entry(f, i, more);
+        else
+            begin_file(f, i);
+    }
+    run.loop = loop_new();
+    assert_non_null(run.loop);
+}
+
+static void *prepare_one_file(void)
+{
+    begin(1, 0, 0);
+    return &run;
+}
+
+static void *prepare_files(void)
+{
+    begin(MESSAGES, 0, 0);
+    return &run;
+}
+
+static void *prepare_entries(void)
+{
+    begin(MESSAGES, MESSAGES, 0);
+    return &run;
+}
+
+static void *prepare_both(void)
+{
+    begin(4, 2, 0);
+    return &run;
+}
+
+/* More than a half of the journal holds. */
+static void *prepare_full(void)
+{
+    begin(5, 5, LARGE);
+    return &run;
+}
+
+/* Names that somebody has already. */
+static void *prepare_names_taken(void)
+{
+    begin(2, 1, 0);
+    for (unsigned i = 0; i < run.n; i++)
+        place_put(spool->queue[queue_of(i)], run.file[i].name, "another's");
+    return &run;
+}
+
+static void on_done(struct commit_file *f)
+{
+    run.error[f - run.file] = f->error;
+    if (++run.done == run.n)
+        loop_stop(run.loop);
+}
+
+static void on_doubt(void *arg, int error)
+{
+    (void)arg;
+    run.doubt = error;
+}
+
+/* What was not handed over is given up, as its session would. */
+static void give_up(void)
+{
+    fault_pause();
+    for (unsigned i = 0; i < run.n; i++) {
+        run.error[i] = ECANCELED;
+        spool_abandon(&run.file[i].writer);
+        entry_free(run.file[i].entry);
+    }
+    fault_resume();
+}
+
+static int commit(void *arg)
+{
+    const struct committer_params params = {.loop = run.loop,
+                                            .spool = spool,
+                                            .whole = spool->root,
+                                            .names = &run.names,
+                                            .log = &place.log,
+                                            .redo = run.journal ? &run.redo : NULL,
+                                            .done = on_done,
+                                            .doubt = on_doubt};
+    struct committer *c = committer_new(&params);
+    int saved = errno;
+
+    (void)arg;
+    if (c == NULL) {
+        give_up();
+    } else {
+        for (unsigned i = 0; i < run.n; i++)
+            committer_add(c, &run.file[i]);
+        while (run.done < run.n)
+            loop_run(run.loop);
+        committer_free(c);
+    }
+    fault_pause();
+    loop_free(run.loop);
+    store_names_close(&run.names);
+    if (run.journal)
+        redo_close(&run.redo);
+    errno = saved;
+    return c == NULL ? -1 : 0;
+}
+
+static int begins_with(void *arg, const char *name)
+{
+    const char *text = arg;
+    char got[32];
+    int result = 0;
+
+    for (int q = QUEUE_POST; result == 0 && q <= QUEUE_PRT; q++)
+        result =
+            strncmp(place_text(spool->queue[q], name, got, sizeof(got)), text, strlen(text)) == 0;
+    return result;
+}
+
+static unsigned copies(unsigned i)
+{
+    return (durable_each(spool->queue[QUEUE_POST], begins_with, run.text[i]) == 1) +
+           (durable_each(spool->queue[QUEUE_PRT], begins_with, run.text[i]) == 1);
+}
+
+static void taken_is_shown(void *arg, int result, const struct fault *f)
+{
+    const struct recovery recovery = {.spool = spool, .log = &place.log};
+
+    (void)arg, (void)result, (void)f;
+    FAULT_EXPECT(recover_all(&recovery));
+    spool_sweep(spool->queue[QUEUE_POST]);
+    for (unsigned i = 0; i < run.n; i++) {
+        FAULT_EXPECT(run.error[i] != 0 || copies(i) == 1);
+        FAULT_EXPECT(run.error[i] == 0 || copies(i) == 0 || run.doubt != 0);
+    }
+    FAULT_EXPECT(f->call != NULL || run.doubt == 0);
+    FAULT_EXPECT(place_count(spool->queue[QUEUE_POST], true) == 0);
+    FAULT_EXPECT(place_count(spool->queue[QUEUE_PRT], true) == 0);
+}
+
+static const struct fault_case cases[] = {
+    {"a file", prepare_one_file, commit, taken_is_shown, {0}, NULL, {0}},
+    {"files", prepare_files, commit, taken_is_shown, {0}, NULL, {0}},
+    {"entries", prepare_entries, commit, taken_is_shown, {0}, NULL, {0}},
+    {"both", prepare_both, commit, taken_is_shown, {0}, NULL, {0}},
+    {"a full journal", prepare_full, commit, taken_is_shown, {0}, NULL, {0}},
+    {"names that are taken", prepare_names_taken, commit, taken_is_shown, {0}, NULL, {0}},
+};
+
+static void every_call_fails_in_turn(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        fault_sweep(&cases[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_call_fails_in_turn),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
