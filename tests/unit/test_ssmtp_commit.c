@@ -8,29 +8,25 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/seal.h"
 #include "ssmtp/commit.h"
+#include "tests/unit/place.h"
 
 enum { MESSAGES = 40, RFC_STAMP = 1795288065 };
 
 /* A throwaway spool with a committer. */
 struct fixture {
-    char path[64];
-    struct site *site;
-    struct spool spool;
+    struct place place;
     struct store_names names;
     struct loop *loop;
     struct committer *committer;
     struct commit_file file[MESSAGES];
     unsigned wanted, done;
     int doubt;
-    struct msg_log log;
 };
 
 static void on_done(struct commit_file *f)
@@ -52,10 +48,10 @@ static void on_doubt(void *arg, int error)
 static void start(struct fixture *x, int whole, struct redo *redo)
 {
     const struct committer_params params = {.loop = x->loop,
-                                            .spool = &x->spool,
+                                            .spool = &x->place.spool,
                                             .whole = whole,
                                             .names = &x->names,
-                                            .log = &x->log,
+                                            .log = &x->place.log,
                                             .redo = redo,
                                             .done = on_done,
                                             .doubt = on_doubt,
@@ -68,22 +64,13 @@ static void start(struct fixture *x, int whole, struct redo *redo)
 static int set_up(void **state)
 {
     struct fixture *x = calloc(1, sizeof(*x));
-    struct buf member = {0};
-    struct diag d;
 
     assert_non_null(x);
-    snprintf(x->path, sizeof(x->path), "/tmp/test_ssmtp_commit.XXXXXX");
-    assert_non_null(mkdtemp(x->path));
-    buf_printf(&member, "SYSTEM HOST(h.example) SPOOL(%s/spool)\n", x->path);
-    x->site = site_parse(BUF_SPAN(&member), "test", &d);
-    buf_free(&member);
-    assert_non_null(x->site);
-    assert_true(spool_open(&x->spool, x->site, 1U << QUEUE_POST | 1U << QUEUE_PRT, true, &d));
-    assert_true(store_names_open(&x->names, &x->spool));
-    msg_open(&x->log, "test", MSG_STDERR);
+    place_make(&x->place, "");
+    assert_true(store_names_open(&x->names, &x->place.spool));
     x->loop = loop_new();
     assert_non_null(x->loop);
-    start(x, x->spool.queue[QUEUE_POST], NULL);
+    start(x, x->place.spool.queue[QUEUE_POST], NULL);
     *state = x;
     return 0;
 }
@@ -91,15 +78,11 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *x = *state;
-    char command[128];
 
     committer_free(x->committer);
     loop_free(x->loop);
     store_names_close(&x->names);
-    spool_close(&x->spool);
-    site_free(x->site);
-    snprintf(command, sizeof(command), "rm -rf '%s'", x->path);
-    assert_int_equal(system(command), 0); /* NOLINT: the path is our own */
+    place_remove(&x->place);
     free(x);
     return 0;
 }
@@ -127,7 +110,7 @@ static void write_message(struct fixture *x, struct store_file *f, unsigned line
     char name[STORE_NAME];
 
     assert_true(store_names_next(&x->names, false, name));
-    assert_true(store_begin(f, x->spool.queue[QUEUE_POST], name, head()));
+    assert_true(store_begin(f, x->place.spool.queue[QUEUE_POST], name, head()));
     for (unsigned i = 0; i < lines; i++) {
         struct buf *text = store_text(f);
         if (text == NULL)
@@ -139,7 +122,7 @@ static void write_message(struct fixture *x, struct store_file *f, unsigned line
 
 static void hand_over(struct fixture *x, struct store_file *f, size_t i, enum spool_queue q)
 {
-    x->file[i] = (struct commit_file){.writer = f->writer, .to = x->spool.queue[q], .arg = x};
+    x->file[i] = (struct commit_file){.writer = f->writer, .to = x->place.spool.queue[q], .arg = x};
     span_copy(span_of(f->name), x->file[i].name, sizeof(x->file[i].name));
     committer_add(x->committer, &x->file[i]);
 }
@@ -154,23 +137,13 @@ static void wait_for_all(struct fixture *x, unsigned n)
 
 static unsigned count_files(const struct fixture *x, enum spool_queue q, bool temporary)
 {
-    int copy = openat(x->spool.queue[q], ".", O_RDONLY | O_DIRECTORY);
-    DIR *list = fdopendir(copy);
-    const struct dirent *e;
-    unsigned n = 0;
-
-    assert_non_null(list);
-    while ((e = readdir(list)) != NULL)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-             (e->d_name[0] == '.') == temporary;
-    closedir(list);
-    return n;
+    return place_count(x->place.spool.queue[q], temporary);
 }
 
 static void read_message(const struct fixture *x, enum spool_queue q, const char *name,
                          struct buf *out)
 {
-    int fd = durable_open(x->spool.queue[q], name);
+    int fd = durable_open(x->place.spool.queue[q], name);
     struct seal seal = {0};
     ssize_t n;
 
@@ -290,7 +263,7 @@ static void taken_names(void **state)
     write_message(x, &f, 1);
     assert_true(store_end(&f, false));
     span_copy(span_of(f.name), first, sizeof(first));
-    int fd = openat(x->spool.queue[QUEUE_POST], first, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    int fd = openat(x->place.spool.queue[QUEUE_POST], first, O_WRONLY | O_CREAT | O_EXCL, 0600);
     assert_true(fd >= 0 && write(fd, "another's\n", 10) == 10);
     close(fd);
     hand_over(x, &f, 0, QUEUE_POST);
@@ -300,7 +273,7 @@ static void taken_names(void **state)
     read_message(x, QUEUE_POST, x->file[0].name, &text);
     assert_non_null(strstr(buf_str(&text), "line 0 of the text"));
     buf_clear(&text);
-    fd = durable_open(x->spool.queue[QUEUE_POST], first);
+    fd = durable_open(x->place.spool.queue[QUEUE_POST], first);
     assert_true(fd >= 0 && buf_reserve(&text, 64) && read(fd, text.data, 64) == 10);
     close(fd);
     buf_free(&text);
@@ -421,8 +394,8 @@ static void start_with_journal(struct fixture *x, struct redo *redo)
 {
     committer_free(x->committer);
     x->committer = NULL;
-    assert_int_equal(redo_make(redo, x->spool.work, 1, KIB256), 0);
-    start(x, x->spool.queue[QUEUE_POST], redo);
+    assert_int_equal(redo_make(redo, x->place.spool.work, 1, KIB256), 0);
+    start(x, x->place.spool.queue[QUEUE_POST], redo);
 }
 
 static void hand_over_entry(struct fixture *x, struct store_file *f, size_t i, enum spool_queue q)
@@ -436,7 +409,7 @@ static void hand_over_entry(struct fixture *x, struct store_file *f, size_t i, e
     *e = (struct entry){.text = f->held, .queue = (unsigned char)q, .fd = -1};
     seal_of(BUF_SPAN(&e->text), &e->mark);
     span_copy(span_of(f->name), e->name, sizeof(e->name));
-    x->file[i] = (struct commit_file){.entry = e, .to = x->spool.queue[q], .arg = x};
+    x->file[i] = (struct commit_file){.entry = e, .to = x->place.spool.queue[q], .arg = x};
     span_copy(span_of(f->name), x->file[i].name, sizeof(x->file[i].name));
     committer_add(x->committer, &x->file[i]);
 }
@@ -492,7 +465,7 @@ static void an_entry_whose_name_is_taken(void **state)
 
     start_with_journal(x, &redo);
     write_message(x, &f, 1);
-    int fd = openat(x->spool.queue[QUEUE_POST], f.name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    int fd = openat(x->place.spool.queue[QUEUE_POST], f.name, O_WRONLY | O_CREAT | O_EXCL, 0600);
     assert_true(fd >= 0);
     close(fd);
     hand_over_entry(x, &f, 0, QUEUE_POST);
@@ -510,7 +483,7 @@ static void a_journal_in_doubt(void **state)
     struct redo redo;
 
     start_with_journal(x, &redo);
-    int fd = openat(x->spool.work, "SSMTP.1.JOURNAL", O_RDONLY | O_CLOEXEC);
+    int fd = openat(x->place.spool.work, "SSMTP.1.JOURNAL", O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0 && dup2(fd, redo.fd) >= 0);
     close(fd);
     write_message(x, &f, 1);

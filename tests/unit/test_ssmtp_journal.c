@@ -161,6 +161,68 @@ static void flips(void **state)
     buf_free(&out);
 }
 
+/* CRC-32, bit by bit. */
+static uint32_t check_sum(const char *octets, size_t n)
+{
+    uint32_t crc = 0xffffffff;
+
+    for (size_t i = 0; i < n; i++) {
+        crc ^= (unsigned char)octets[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc & 1 ? crc >> 1 ^ 0xedb88320 : crc >> 1;
+    }
+    return ~crc;
+}
+
+static void put_sum(char *to, uint32_t sum)
+{
+    for (int i = 0; i < 4; i++)
+        to[i] = (char)(sum >> (24 - 8 * i));
+}
+
+/* Sums that agree prove only that it was written so: what it says must be lawful too. */
+static void sums_that_agree_are_not_enough(void **state)
+{
+    static const struct {
+        size_t at; /* of the record, its name behind its head */
+        char octet;
+        bool good;
+    } forged[] = {
+        {44, 1, true},                         /* as it was */
+        {JOURNAL_RECORD_HEAD + 1, 'b', false}, /* no name of a spool file */
+        {JOURNAL_RECORD_HEAD + 0, '.', false}, /* would be hidden */
+        {45, 0, false},                        /* no name at all */
+        {45, JOURNAL_NAME_MAX + 1, false},     /* a name that is too long */
+        {40, 0x7f, false},                     /* longer than any journal */
+        {39, 6, false},                        /* its batch begins behind it */
+        {31, 0, false},                        /* of no generation */
+    };
+    struct journal_head h = {.number = 1, .size = JOURNAL_SIZE_MIN};
+    struct journal_record r = record("ABCDEFGH", SPAN("text"), 5), back;
+    unsigned char head[JOURNAL_HEAD];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
+        struct buf out = {0};
+        char summed[68 + JOURNAL_NAME_MAX + 1];
+        assert_true(journal_record_encode(&out, key, &r));
+        out.data[forged[i].at] = forged[i].octet;
+        size_t name = (unsigned char)out.data[45] <= 8 ? (size_t)out.data[45] : 8;
+        memcpy(summed, out.data, 68);
+        memcpy(summed + 68, out.data + JOURNAL_RECORD_HEAD, name);
+        put_sum(out.data + 68, check_sum(summed, 68 + name));
+        assert_int_equal(journal_record_decode(BUF_SPAN(&out), key, &back), forged[i].good);
+        buf_free(&out);
+    }
+    for (char version = 1; version <= 2; version++) {
+        journal_head_encode(&h, head);
+        head[11] = (unsigned char)version;
+        put_sum((char *)head + 60, check_sum((char *)head, 60));
+        assert_int_equal(journal_head_decode((struct span){(char *)head, sizeof(head)}, &h),
+                         version == 1);
+    }
+}
+
 static void parts_that_are_not_valid(void **state)
 {
     static const char *const names[] = {"", ".", ".HIDDEN", "A/B", "a", "A B", "..", "A\n"};
@@ -177,7 +239,9 @@ static void parts_that_are_not_valid(void **state)
     r.first = 3;
     r.mark.length = 2;
     assert_false(journal_record_encode(&out, key, &r));
-    r.mark.length = 1;
+    r.content.n = r.mark.length = JOURNAL_SIZE_MAX + 1; /* not even looked at */
+    assert_false(journal_record_encode(&out, key, &r));
+    r.content.n = r.mark.length = 1;
     r.generation = 0; /* written, but never taken for one */
     assert_true(journal_record_encode(&out, key, &r));
     assert_false(journal_record_decode(BUF_SPAN(&out), key, &r));
@@ -300,6 +364,7 @@ int main(void)
         cmocka_unit_test(heads),
         cmocka_unit_test(a_record),
         cmocka_unit_test(flips),
+        cmocka_unit_test(sums_that_agree_are_not_enough),
         cmocka_unit_test(parts_that_are_not_valid),
         cmocka_unit_test(scan),
         cmocka_unit_test(damage_hides_nothing_else),

@@ -17,33 +17,22 @@
 
 #include "ssmtp/plain.h"
 #include "ssmtp/recover.h"
+#include "tests/unit/place.h"
 
 #define SIZE (8UL << 20)
 
 struct fixture {
-    char path[64];
-    struct site *site;
-    struct spool spool;
-    struct msg_log log;
+    struct place place;
     struct recovery r;
 };
 
 static int set_up(void **state)
 {
     struct fixture *x = calloc(1, sizeof(*x));
-    struct buf member = {0};
-    struct diag d;
 
     assert_non_null(x);
-    snprintf(x->path, sizeof(x->path), "/tmp/test_ssmtp_recover.XXXXXX");
-    assert_non_null(mkdtemp(x->path));
-    buf_printf(&member, "SYSTEM HOST(h.example) SPOOL(%s/spool)\n", x->path);
-    x->site = site_parse(BUF_SPAN(&member), "test", &d);
-    buf_free(&member);
-    assert_non_null(x->site);
-    assert_true(spool_open(&x->spool, x->site, 1U << QUEUE_POST | 1U << QUEUE_PRT, true, &d));
-    msg_open(&x->log, "test", MSG_STDERR);
-    x->r = (struct recovery){.spool = &x->spool, .log = &x->log};
+    place_make(&x->place, "");
+    x->r = (struct recovery){.spool = &x->place.spool, .log = &x->place.log};
     *state = x;
     return 0;
 }
@@ -51,31 +40,18 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *x = *state;
-    char command[128];
 
-    spool_close(&x->spool);
-    site_free(x->site);
-    snprintf(command, sizeof(command), "rm -rf '%s'", x->path);
-    assert_int_equal(system(command), 0); /* NOLINT: the path is our own */
+    place_remove(&x->place);
     free(x);
-    return 0;
-}
-
-static int count_one(void *arg, const char *name)
-{
-    unsigned *n = arg;
-
-    n[name[0] == '.']++;
     return 0;
 }
 
 static void assert_files(const struct fixture *x, enum spool_queue q, unsigned shown)
 {
-    unsigned n[2] = {0};
+    int dir = x->place.spool.queue[q];
 
-    assert_int_equal(durable_each(x->spool.queue[q], count_one, n), 0);
-    assert_int_equal(n[0], shown);
-    assert_int_equal(n[1], 0);
+    assert_int_equal(place_count(dir, false), shown);
+    assert_int_equal(place_count(dir, true), 0);
 }
 
 /* Puts `n` records of a generation into the journal, as one batch. */
@@ -139,22 +115,22 @@ static void a_journal_is_made_once_and_locked(void **state)
     struct redo a, b;
     struct stat st;
 
-    assert_int_equal(redo_open(&a, x->spool.work, 1), -1);
+    assert_int_equal(redo_open(&a, x->place.spool.work, 1), -1);
     assert_int_equal(errno, ENOENT);
-    assert_int_equal(redo_make(&a, x->spool.work, 1, SIZE), 0);
+    assert_int_equal(redo_make(&a, x->place.spool.work, 1, SIZE), 0);
     assert_true(redo_whole(&a));
     assert_int_equal(fstat(a.fd, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
     assert_true((uint64_t)st.st_blocks * 512 >= SIZE);
-    assert_int_equal(redo_open(&b, x->spool.work, 1), -1);
+    assert_int_equal(redo_open(&b, x->place.spool.work, 1), -1);
     assert_int_equal(errno, EWOULDBLOCK);
     assert_int_equal(redo_release(&a, 5), 0);
     redo_close(&a);
-    assert_int_equal(redo_open(&b, x->spool.work, 1), 0);
+    assert_int_equal(redo_open(&b, x->place.spool.work, 1), 0);
     assert_int_equal(b.head.released, 5);
     assert_int_equal(b.head.size, SIZE);
     redo_close(&b);
-    assert_int_equal(redo_open(&b, x->spool.work, 2), -1);
+    assert_int_equal(redo_open(&b, x->place.spool.work, 2), -1);
     assert_int_equal(errno, ENOENT);
 }
 
@@ -166,18 +142,18 @@ static void a_journal_half_made(void **state)
     struct redo r;
 
     for (int i = 0; i < 2; i++) {
-        int fd = openat(x->spool.work, ".SSMTP.3.JOURNAL.new", O_CREAT | O_WRONLY, 0600);
+        int fd = openat(x->place.spool.work, ".SSMTP.3.JOURNAL.new", O_CREAT | O_WRONLY, 0600);
         assert_true(fd >= 0 && write(fd, "x", 1) == 1);
         close(fd);
         if (i == 0) {
-            assert_int_equal(redo_list(x->spool.work, found), 0);
+            assert_int_equal(redo_list(x->place.spool.work, found), 0);
             assert_false(found[3]);
-            assert_int_equal(faccessat(x->spool.work, ".SSMTP.3.JOURNAL.new", F_OK, 0), -1);
+            assert_int_equal(faccessat(x->place.spool.work, ".SSMTP.3.JOURNAL.new", F_OK, 0), -1);
         }
     }
-    assert_int_equal(redo_make(&r, x->spool.work, 3, SIZE), 0);
+    assert_int_equal(redo_make(&r, x->place.spool.work, 3, SIZE), 0);
     redo_close(&r);
-    assert_int_equal(redo_list(x->spool.work, found), 0);
+    assert_int_equal(redo_list(x->place.spool.work, found), 0);
     assert_true(found[3]);
     assert_false(found[1]);
 }
@@ -187,7 +163,7 @@ static void two_generations(void **state)
     struct fixture *x = *state;
     struct redo r;
 
-    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    assert_int_equal(redo_make(&r, x->place.spool.work, 1, SIZE), 0);
     assert_int_equal(redo_release(&r, 6), 0);
     log_records(&r, 7, 30);
     log_records(&r, 8, 6);
@@ -197,7 +173,7 @@ static void two_generations(void **state)
         assert_files(x, QUEUE_POST, 24);
         assert_files(x, QUEUE_PRT, 12);
     }
-    assert_int_equal(redo_open(&r, x->spool.work, 1), 0);
+    assert_int_equal(redo_open(&r, x->place.spool.work, 1), 0);
     assert_int_equal(r.head.released, 8);
     redo_close(&r);
 }
@@ -208,7 +184,7 @@ static void an_old_head(void **state)
     struct fixture *x = *state;
     struct redo r;
 
-    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    assert_int_equal(redo_make(&r, x->place.spool.work, 1, SIZE), 0);
     log_records(&r, 3, 9);
     log_records(&r, 6, 3);
     redo_close(&r);
@@ -223,11 +199,11 @@ static void names_that_are_taken(void **state)
     struct fixture *x = *state;
     struct redo r;
 
-    int fd =
-        openat(x->spool.queue[QUEUE_POST], "SSMTP.G1.D0000000.MAIL.T", O_CREAT | O_WRONLY, 0600);
+    int fd = openat(x->place.spool.queue[QUEUE_POST], "SSMTP.G1.D0000000.MAIL.T",
+                    O_CREAT | O_WRONLY, 0600);
     assert_true(fd >= 0);
     close(fd);
-    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    assert_int_equal(redo_make(&r, x->place.spool.work, 1, SIZE), 0);
     log_records(&r, 1, 2);
     redo_close(&r);
     assert_true(recover_all(&x->r));
@@ -264,9 +240,9 @@ static void a_batch_that_fails_leaves_no_record(void **state)
     struct redo r, broken;
     bool in_doubt;
 
-    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    assert_int_equal(redo_make(&r, x->place.spool.work, 1, SIZE), 0);
     broken = r;
-    broken.fd = openat(x->spool.work, "SSMTP.1.JOURNAL", O_RDONLY);
+    broken.fd = openat(x->place.spool.work, "SSMTP.1.JOURNAL", O_RDONLY);
     assert_int_equal(redo_append(&broken, 1, 0, SPAN("x"), &in_doubt), -1);
     assert_true(in_doubt); /* it can't be blanked either */
     close(broken.fd);
@@ -310,7 +286,7 @@ static void many_records(void **state)
     struct fixture *x = *state;
     struct redo r;
 
-    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    assert_int_equal(redo_make(&r, x->place.spool.work, 1, SIZE), 0);
     log_records(&r, 1, 3000);
     redo_close(&r);
     assert_true(recover_all(&x->r));
