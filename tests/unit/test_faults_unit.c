@@ -80,7 +80,7 @@ static int stage(struct unit *u, enum unit_part part, const char *name, const ch
 
 static int fill(struct unit *u)
 {
-    const struct span nothing = {NULL, {0}};
+    const struct span nothing = {NULL, 0};
     char as[NAME_MAX + 1], reason[NAME_MAX + 1];
 
     if (unit_claim(u, "job", as) < 0 || unit_claim(u, "bad", as) < 0 || unit_keep(u, as) < 0)

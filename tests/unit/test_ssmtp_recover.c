@@ -260,7 +260,7 @@ static void a_batch_cut_short_leaves_no_record(void **state)
     struct redo r;
     bool in_doubt;
 
-    assert_int_equal(redo_make(&r, x->spool.work, 1, SIZE), 0);
+    assert_int_equal(redo_make(&r, x->place.spool.work, 1, SIZE), 0);
     seal_of(record.content, &record.mark);
     assert_true(journal_record_encode(&batch, r.head.key, &record));
     size_t first = batch.len;
