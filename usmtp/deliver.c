@@ -51,8 +51,8 @@ void deliver_in_doubt(struct deliver *d)
 static bool outwaits(const struct deliver *d, int64_t due, uint32_t tries,
                      const struct site_schedule *s)
 {
-    return due - deliver_now(d) >
-           (int64_t)service_backoff(tries > 0 ? tries - 1 : 0, s->interval, s->ceiling);
+    return due > deliver_now(d) +
+                     (int64_t)service_backoff(tries > 0 ? tries - 1 : 0, s->interval, s->ceiling);
 }
 
 static void hasten(struct deliver *d, struct destination *t)
@@ -67,9 +67,10 @@ static void hasten(struct deliver *d, struct destination *t)
 static bool wait_on(struct deliver *d, uint32_t i, const struct site_schedule *s)
 {
     const struct entry *e = &d->queue.entry[i];
-    int64_t left = e->due - deliver_now(d);
+    int64_t now = deliver_now(d);
 
-    if (left <= 0 || (e->tries > 0 ? outwaits(d, e->due, e->tries, s) : left > TROUBLE_DELAY))
+    if (e->due <= now ||
+        (e->tries > 0 ? outwaits(d, e->due, e->tries, s) : e->due - now > TROUBLE_DELAY))
         return false;
     queue_keep(&d->queue, i, e->due);
     return true;
