@@ -231,7 +231,85 @@ static void taken_is_shown(void *arg, int result, const struct fault *f)
     FAULT_EXPECT(place_count(spool->queue[QUEUE_PRT], true) == 0);
 }
 
+/* A message on its way in, small or large, in clear or not. */
+
+static void *prepare_message(void)
+{
+    place_clear(&place);
+    memset(&run, 0, sizeof(run));
+    return &run;
+}
+
+static int write_message(size_t octets, bool hold, const char *tls)
+{
+    static const struct address to = {.text = "u@o", .at = 1};
+    const struct envelope e = {.to = (struct address *)&to, .nto = 1, .have_from = true};
+    const struct store_head h = {.envelope = &e,
+                                 .helo = "c.example",
+                                 .literal = "[192.0.2.1]",
+                                 .host = "h.example",
+                                 .esmtp = octets > 0,
+                                 .tls = tls};
+    struct store_names names;
+    struct store_file f;
+    char name[STORE_NAME];
+
+    if (!store_names_open(&names, spool))
+        return -1;
+    errno = ENOMEM;
+    bool good = store_names_next(&names, true, name);
+    int saved = errno;
+    store_names_close(&names);
+    errno = saved;
+    if (!good)
+        return -1;
+    errno = ENOMEM;
+    if (!store_begin(&f, spool->queue[QUEUE_POST], name, &h))
+        return -1;
+    for (size_t done = 0; done < octets && store_text(&f) != NULL; done += LARGE / 2) {
+        buf_fill(store_text(&f), 'x', LARGE / 2);
+        store_took(&f);
+    }
+    good = store_end(&f, hold);
+    run.error[0] = f.error;
+    FAULT_EXPECT(good == (f.error == 0));
+    FAULT_EXPECT(!good || hold == (f.writer.fd < 0));
+    saved = f.error;
+    store_drop(&f);
+    errno = saved;
+    return good ? 0 : -1;
+}
+
+static int write_small(void *arg)
+{
+    (void)arg;
+    return write_message(LARGE, true, NULL);
+}
+
+static int write_large(void *arg)
+{
+    (void)arg;
+    return write_message(4UL * LARGE, false, "TLS1.3");
+}
+
+static int write_none(void *arg)
+{
+    (void)arg;
+    return write_message(0, false, "TLS1.3");
+}
+
+static void nothing_stays(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)result, (void)f;
+    spool_sweep(spool->queue[QUEUE_POST]);
+    FAULT_EXPECT(place_count(spool->queue[QUEUE_POST], true) == 0);
+    FAULT_EXPECT(place_count(spool->queue[QUEUE_POST], false) == 0);
+}
+
 static const struct fault_case cases[] = {
+    {"a small message", prepare_message, write_small, nothing_stays, {EAGAIN}, NULL, {0}},
+    {"a large message", prepare_message, write_large, nothing_stays, {EAGAIN}, NULL, {0}},
+    {"a message of nothing", prepare_message, write_none, nothing_stays, {EAGAIN}, NULL, {0}},
     {"a file", prepare_one_file, commit, taken_is_shown, {0}, NULL, {0}},
     {"files", prepare_files, commit, taken_is_shown, {0}, NULL, {0}},
     {"entries", prepare_entries, commit, taken_is_shown, {0}, NULL, {0}},

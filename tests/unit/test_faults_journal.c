@@ -270,6 +270,38 @@ static void it_was_put_aside(void *arg, int result, const struct fault *f)
     FAULT_EXPECT(place_copies(spool->work, "no head") == 1);
 }
 
+/* Its owner replaces a journal between our opening it and its lock. */
+
+static void unlink_journal(void)
+{
+    assert_int_equal(unlinkat(spool->work, "SSMTP.1.JOURNAL", 0), 0);
+}
+
+static void *prepare_replaced(void)
+{
+    prepare();
+    leave_journal();
+    fault_meanwhile("flock", unlink_journal);
+    return &place;
+}
+
+static int open_it(void *arg)
+{
+    struct redo r;
+    int result = redo_open(&r, spool->work, 1);
+
+    (void)arg;
+    if (result == 0)
+        redo_close(&r);
+    return result < 0 && errno == EWOULDBLOCK ? 1 : result;
+}
+
+static void it_is_not_opened(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)f;
+    FAULT_EXPECT(result != 0);
+}
+
 /* A plain file that is made twice. */
 
 static int make_plain(void *arg)
@@ -313,6 +345,15 @@ static const struct fault_case cases[] = {
      NULL,
      LIES},
     {"a journal without a head", prepare_headless, own, it_was_put_aside, {ENOENT}, NULL, LIES},
+    {"files that went",
+     prepare_strays,
+     recover,
+     strays_are_shown,
+     {0},
+     " unlinkat renameat2 ",
+     {0}},
+    {"a journal that went", prepare_left, recover, all_is_shown, {0}, " openat ", {EEXIST}},
+    {"a journal replaced", prepare_replaced, open_it, it_is_not_opened, {ENOENT}, NULL, LIES},
     {"a plain file", prepare, make_plain, whole_or_none, {ENOENT}, NULL, {0}},
 };
 

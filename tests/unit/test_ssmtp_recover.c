@@ -54,6 +54,19 @@ static void assert_files(const struct fixture *x, enum spool_queue q, unsigned s
     assert_int_equal(place_count(dir, true), 0);
 }
 
+/* One record, as it is, into the half of a generation. */
+static void log_one(struct redo *redo, uint64_t half, uint64_t at, struct journal_record r)
+{
+    struct buf batch = {0};
+    bool in_doubt;
+
+    r.content = SPAN("text");
+    seal_of(r.content, &r.mark);
+    assert_true(journal_record_encode(&batch, redo->head.key, &r));
+    assert_int_equal(redo_append(redo, half, at, BUF_SPAN(&batch), &in_doubt), 0);
+    buf_free(&batch);
+}
+
 /* Puts `n` records of a generation into the journal, as one batch. */
 static void log_records(struct redo *redo, uint64_t generation, uint32_t n)
 {
@@ -294,6 +307,95 @@ static void many_records(void **state)
     assert_files(x, QUEUE_PRT, 1000);
 }
 
+/* Records that cannot be ours, though their sums agree, are passed over; one that says that those
+ * before it were synced shows what is missing. */
+static void records_that_do_not_belong(void **state)
+{
+    struct fixture *x = *state;
+    struct redo r;
+
+    assert_int_equal(redo_make(&r, x->place.spool.work, 1, SIZE), 0);
+    log_one(&r, 1, 0, (struct journal_record){.generation = 2, .queue = QUEUE_POST, .name = "A"});
+    log_one(&r, 1, 4096, (struct journal_record){.generation = 1, .queue = 99, .name = "B"});
+    log_one(&r, 1, 8192,
+            (struct journal_record){
+                .generation = 3, .sequence = 5, .first = 5, .queue = QUEUE_POST, .name = "C"});
+    log_one(&r, 1, 12288,
+            (struct journal_record){
+                .generation = 3, .sequence = 2, .first = 1, .queue = QUEUE_POST, .name = "D"});
+    redo_close(&r);
+    redo_close(&r); /* twice does no harm */
+    assert_true(recover_all(&x->r));
+    assert_files(x, QUEUE_POST, 2);
+    assert_true(place_there(x->place.spool.queue[QUEUE_POST], "C"));
+    assert_true(place_there(x->place.spool.queue[QUEUE_POST], "D"));
+}
+
+/* The heads stand at both ends, so a journal that was cut or grew is still read. */
+static void a_journal_of_another_length(void **state)
+{
+    static const off_t lengths[] = {SIZE / 2, SIZE + 4096, SIZE / 4};
+    struct fixture *x = *state;
+    struct redo r;
+
+    assert_int_equal(redo_make(&r, x->place.spool.work, 1, SIZE), 0);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        log_records(&r, r.head.released + 2, 1); /* in the first half */
+        assert_int_equal(ftruncate(r.fd, lengths[i]), 0);
+        assert_false(redo_whole(&r));
+        redo_close(&r);
+        assert_true(recover_all(&x->r));
+        assert_files(x, QUEUE_POST, (unsigned)i + 1);
+        assert_int_equal(redo_open(&r, x->place.spool.work, 1), 0);
+    }
+    redo_close(&r);
+    assert_false(redo_whole(&r));
+}
+
+/* The journal of another number, and one that somebody has. */
+static void journals_that_are_not_to_be_touched(void **state)
+{
+    struct fixture *x = *state;
+    struct redo r;
+
+    assert_int_equal(redo_make(&r, x->place.spool.work, 1, JOURNAL_SIZE_MIN), 0);
+    log_records(&r, 1, 1);
+    assert_true(recover_all(&x->r)); /* it is locked */
+    assert_files(x, QUEUE_POST, 0);
+    redo_close(&r);
+    assert_int_equal(
+        renameat(x->place.spool.work, "SSMTP.1.JOURNAL", x->place.spool.work, "SSMTP.2.JOURNAL"),
+        0);
+    assert_int_equal(redo_open(&r, x->place.spool.work, 2), -1);
+    assert_int_equal(errno, EBADMSG);
+    assert_true(recover_all(&x->r));
+    assert_true(place_there(x->place.spool.work, "SSMTP.2.JOURNAL.DAMAGED.1"));
+    assert_files(x, QUEUE_POST, 0);
+}
+
+/* Dotted files of another journal's, or newer than what is released, are not shown by it. */
+static void files_of_others(void **state)
+{
+    struct plain other = {.number = 2, .generation = 1, .name = "SSMTP.OTHER"};
+    struct seal_mark mark;
+    struct fixture *x = *state;
+    struct redo one, two;
+
+    assert_int_equal(redo_make(&one, x->place.spool.work, 1, JOURNAL_SIZE_MIN), 0);
+    assert_int_equal(redo_make(&two, x->place.spool.work, 2, JOURNAL_SIZE_MIN), 0);
+    assert_int_equal(redo_release(&one, 5), 0);
+    redo_close(&one);
+    seal_of(SPAN("text"), &mark);
+    int fd = plain_make(x->place.spool.queue[QUEUE_POST], &other, SPAN("text"), &mark);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_true(recover_all(&x->r));
+    assert_int_equal(place_count(x->place.spool.queue[QUEUE_POST], true), 1);
+    redo_close(&two);
+    assert_true(recover_all(&x->r)); /* not released: its record would be there */
+    assert_files(x, QUEUE_POST, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -307,6 +409,10 @@ int main(void)
         TEST(a_journal_of_ones_own),
         TEST(a_batch_that_fails_leaves_no_record),
         TEST(a_batch_cut_short_leaves_no_record),
+        TEST(records_that_do_not_belong),
+        TEST(a_journal_of_another_length),
+        TEST(journals_that_are_not_to_be_touched),
+        TEST(files_of_others),
         TEST(many_records),
     };
 
