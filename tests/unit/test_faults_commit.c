@@ -31,7 +31,7 @@ static struct {
     int error[MESSAGES];
     unsigned n, done;
     int doubt;
-    bool journal, begun;
+    bool journal;
     struct redo redo;
     struct store_names names;
     struct loop *loop;
@@ -57,6 +57,8 @@ static enum spool_queue queue_of(unsigned i)
     return i % 3 == 2 ? QUEUE_PRT : QUEUE_POST;
 }
 
+#define LARGE_JOURNAL (4UL << 20)
+
 /* A message that is a file already, without a name. */
 static void begin_file(struct commit_file *f, unsigned i)
 {
@@ -77,14 +79,14 @@ static void begin_entry(struct commit_file *f, unsigned i, size_t more)
     f->entry = e;
 }
 
-static void begin(unsigned n, unsigned entries, size_t more)
+static void begin_with(unsigned n, unsigned entries, size_t more, uint64_t size)
 {
     place_clear(&place);
     memset(&run, 0, sizeof(run));
     run.n = n;
     run.journal = entries > 0;
     if (run.journal)
-        assert_int_equal(redo_make(&run.redo, spool->work, 1, JOURNAL_SIZE_MIN), 0);
+        assert_int_equal(redo_make(&run.redo, spool->work, 1, size), 0);
     assert_true(store_names_open(&run.names, spool));
     for (unsigned i = 0; i < n; i++) {
         struct commit_file *f = &run.file[i];
@@ -100,6 +102,11 @@ static void begin(unsigned n, unsigned entries, size_t more)
     assert_non_null(run.loop);
 }
 
+static void begin(unsigned n, unsigned entries, size_t more)
+{
+    begin_with(n, entries, more, JOURNAL_SIZE_MIN);
+}
+
 static void *prepare_one_file(void)
 {
     begin(1, 0, 0);
@@ -109,6 +116,14 @@ static void *prepare_one_file(void)
 static void *prepare_files(void)
 {
     begin(MESSAGES, 0, 0);
+    return &run;
+}
+
+/* On a system that cannot say whether writing failed: each is synced. */
+static void *prepare_unasked_files(void)
+{
+    begin(MESSAGES, 0, 0);
+    fault_always("sync_file_range", ENOSYS);
     return &run;
 }
 
@@ -312,6 +327,7 @@ static const struct fault_case cases[] = {
     {"a message of nothing", prepare_message, write_none, nothing_stays, {EAGAIN}, NULL, {0}},
     {"a file", prepare_one_file, commit, taken_is_shown, {0}, NULL, {0}},
     {"files", prepare_files, commit, taken_is_shown, {0}, NULL, {0}},
+    {"files, each asked", prepare_unasked_files, commit, taken_is_shown, {0}, " fsync ", {0}},
     {"entries", prepare_entries, commit, taken_is_shown, {0}, NULL, {0}},
     {"both", prepare_both, commit, taken_is_shown, {0}, NULL, {0}},
     {"a full journal", prepare_full, commit, taken_is_shown, {0}, NULL, {0}},
@@ -325,9 +341,23 @@ static void every_call_fails_in_turn(void **state)
         fault_sweep(&cases[i]);
 }
 
+/* More than is synced in one batch. */
+static void a_batch_has_an_end(void **state)
+{
+    static const struct fault nothing = {0};
+
+    (void)state;
+    begin_with(MESSAGES, MESSAGES, 100000, LARGE_JOURNAL);
+    assert_int_equal(commit(NULL), 0);
+    for (unsigned i = 0; i < MESSAGES; i++)
+        assert_int_equal(run.error[i], 0);
+    taken_is_shown(NULL, 0, &nothing);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_batch_has_an_end),
         cmocka_unit_test(every_call_fails_in_turn),
     };
 

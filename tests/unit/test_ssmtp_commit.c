@@ -386,6 +386,29 @@ static void an_error_stays_with_the_message(void **state)
     store_drop(&f);
 }
 
+/* A session that ends before it says what it took: nothing of it is lost or held by mistake. */
+static void text_that_was_not_announced(void **state)
+{
+    struct fixture *x = *state;
+    char longest[STORE_NAME + 1];
+    struct store_file f;
+
+    memset(longest, 'A', STORE_NAME);
+    longest[STORE_NAME] = '\0';
+    assert_false(store_begin(&f, x->place.spool.queue[QUEUE_POST], longest, head()));
+    write_message(x, &f, 1);
+    buf_fill(store_text(&f), 'x', STORE_HELD); /* more than may stay in memory */
+    assert_true(store_end(&f, true));
+    assert_true(f.writer.fd >= 0);
+    store_drop(&f);
+    write_message(x, &f, 1);
+    assert_false(buf_reserve(store_text(&f), SIZE_MAX));
+    assert_false(store_end(&f, true));
+    assert_int_equal(f.error, ENOMEM);
+    store_drop(&f);
+    assert_int_equal(count_files(x, QUEUE_POST, true), 0);
+}
+
 /* The journal. */
 
 enum { KIB256 = 256 << 10 };
@@ -550,6 +573,7 @@ int main(void)
         TEST(a_file_that_vanished_is_an_error),
         TEST(what_waits_is_finished_at_the_end),
         TEST(an_error_stays_with_the_message),
+        TEST(text_that_was_not_announced),
         TEST(entries_become_files),
         TEST(an_entry_whose_name_is_taken),
         TEST(a_journal_in_doubt),
