@@ -12,6 +12,7 @@
 #include "lib/durable.h"
 
 #define CHECKPOINT_NAME "CHKPT"
+#define NEW_NAME "." CHECKPOINT_NAME ".new"
 
 enum {
     LINE_MAX_OCTETS = 2048,
@@ -139,7 +140,9 @@ for_lines(int fd, bool (*each)(void *arg, struct span line, uint64_t offset, uin
             good = false;
     }
     bool failed = n < 0 || text.failed;
+    int saved = errno;
     buf_free(&text);
+    errno = saved;
     return failed ? -1 : (int64_t)offset;
 }
 
@@ -200,26 +203,15 @@ uint64_t checkpoint_append(struct checkpoint *c, const struct checkpoint_line *l
 
 int checkpoint_flush(struct checkpoint *c)
 {
-    size_t done = 0;
-
-    while (done < c->pending.len) {
-        ssize_t n =
-            pwrite(c->fd, c->pending.data + done, c->pending.len - done, (off_t)(c->end + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        done += (size_t)n;
-    }
-    c->end += done;
-    bool whole = done == c->pending.len;
-    buf_consume(&c->pending, done);
-    return whole ? 0 : -1;
+    if (durable_write_at(c->fd, c->pending.data, c->pending.len, (off_t)c->end) < 0)
+        return -1; /* what is there of it is written over, or cut off at the next start */
+    c->end += c->pending.len;
+    buf_clear(&c->pending);
+    return 0;
 }
 
 struct compaction {
-    bool (*keep)(void *arg, const struct checkpoint_line *l, uint64_t offset, uint64_t new_offset);
-    void *arg;
+    const struct checkpoint_keeper *keeper;
     int fd;
     struct buf out;
     uint64_t end;
@@ -242,43 +234,57 @@ static bool compact_line(void *arg, struct span line, uint64_t offset, uint64_t 
 
     (void)number;
     checkpoint_parse(line, &l);
-    if (l.kind != CHECKPOINT_BAD && k->keep(k->arg, &l, offset, k->end + k->out.len)) {
+    if (l.kind != CHECKPOINT_BAD && k->keeper->wanted(k->keeper->arg, &l, offset)) {
         buf_addspan(&k->out, line);
         buf_addc(&k->out, '\n');
     }
     return k->out.len < CHUNK || compact_flush(k);
 }
 
-int checkpoint_compact(struct checkpoint *c,
-                       bool (*keep)(void *arg, const struct checkpoint_line *l, uint64_t offset,
-                                    uint64_t new_offset),
-                       void *arg)
+static bool move_line(void *arg, struct span line, uint64_t offset, uint64_t number)
 {
-    static const char name[] = "." CHECKPOINT_NAME ".new";
-    struct compaction k = {.keep = keep, .arg = arg};
+    const struct checkpoint_keeper *keeper = arg;
+    struct checkpoint_line l;
+
+    (void)number;
+    checkpoint_parse(line, &l);
+    keeper->moved(keeper->arg, &l, offset);
+    return true;
+}
+
+/* The lines that are wanted, in a file of their own, synced. Its descriptor, or -1. */
+static int write_anew(struct checkpoint *c, struct compaction *k)
+{
+    if (unlinkat(c->dir, NEW_NAME, 0) < 0 && errno != ENOENT)
+        return -1;
+    k->fd = durable_create(c->dir, NEW_NAME, 0600);
+    if (k->fd < 0)
+        return -1;
+    bool good =
+        for_lines(c->fd, compact_line, k) >= 0 && compact_flush(k) && durable_sync(k->fd) == 0;
+    int saved = errno;
+    buf_free(&k->out);
+    errno = saved;
+    return good ? k->fd : durable_drop(k->fd);
+}
+
+int checkpoint_compact(struct checkpoint *c, const struct checkpoint_keeper *keeper)
+{
+    struct compaction k = {.keeper = keeper};
 
     if (c->end < SLACK || c->end < 2 * c->floor || checkpoint_flush(c) < 0)
         return 0;
     c->floor = c->end; /* not again at once if it fails */
-    if (unlinkat(c->dir, name, 0) < 0 && errno != ENOENT)
+    if (write_anew(c, &k) < 0)
         return -1;
-    k.fd = openat(c->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (k.fd < 0)
-        return -1;
-    bool good = for_lines(c->fd, compact_line, &k) >= 0 && compact_flush(&k) &&
-                durable_sync(k.fd) == 0 && renameat(c->dir, name, c->dir, CHECKPOINT_NAME) == 0 &&
-                durable_sync(c->dir) == 0;
-    buf_free(&k.out);
-    if (!good) {
-        int saved = errno;
-        close(k.fd); /* the old file is still the one in use */
-        errno = saved;
-        return -1;
-    }
+    if (renameat(c->dir, NEW_NAME, c->dir, CHECKPOINT_NAME) < 0)
+        return durable_drop(k.fd);
+    /* Only now: had it failed, the old places would still be right. */
     close(c->fd);
     c->fd = k.fd;
     c->end = c->floor = k.end;
-    return 0;
+    bool told = for_lines(c->fd, move_line, (void *)keeper) >= 0;
+    return durable_sync(c->dir) == 0 && told ? 0 : -1;
 }
 
 void checkpoint_close(struct checkpoint *c)

@@ -51,12 +51,17 @@ void checkpoint_wanted(struct checkpoint *c, uint64_t lines);
 uint64_t checkpoint_append(struct checkpoint *c, const struct checkpoint_line *l);
 /* -1 with errno: the lines stay pending and are tried again at the next call. */
 int checkpoint_flush(struct checkpoint *c);
-/* Writes it anew when it has grown to more than twice what is needed. `keep` says whether the line
- * at the offset is still wanted, and learns its new offset. */
-int checkpoint_compact(struct checkpoint *c,
-                       bool (*keep)(void *arg, const struct checkpoint_line *l, uint64_t offset,
-                                    uint64_t new_offset),
-                       void *arg);
+/* Who knows what the lines are about. */
+struct checkpoint_keeper {
+    /* Is the line at the offset still wanted? */
+    bool (*wanted)(void *arg, const struct checkpoint_line *l, uint64_t offset);
+    /* It stands there now. Called for each line of the new file, once that is in use. */
+    void (*moved)(void *arg, const struct checkpoint_line *l, uint64_t offset);
+    void *arg;
+};
+/* Writes it anew when it has grown to more than twice what is needed. -1 with errno: it was not,
+ * and is tried again when it has grown as much once more; or not surely. */
+int checkpoint_compact(struct checkpoint *c, const struct checkpoint_keeper *keeper);
 void checkpoint_close(struct checkpoint *c);
 
 #endif

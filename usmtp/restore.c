@@ -45,36 +45,47 @@ static void note_time(struct deliver *d)
     d->time_line = checkpoint_append(&d->checkpoint, &l);
 }
 
-/* Is the line still the last word on what it speaks of? */
-static bool keep_line(void *arg, const struct checkpoint_line *l, uint64_t offset,
-                      uint64_t new_offset)
+/* The mail that a line is about; ENTRY_NONE. */
+static uint32_t entry_of(const struct deliver *d, const struct checkpoint_line *l)
 {
-    struct deliver *d = arg;
     uint64_t stamp;
+
+    return dsname_parse(span_of(d->program->site->path), l->name, &stamp)
+               ? queue_find(&d->queue, stamp)
+               : ENTRY_NONE;
+}
+
+/* Is the line still the last word on what it speaks of? */
+static bool line_wanted(void *arg, const struct checkpoint_line *l, uint64_t offset)
+{
+    const struct deliver *d = arg;
 
     if (l->kind == CHECKPOINT_HOST)
         return l->due > deliver_now(d);
-    if (l->kind == CHECKPOINT_TIME) {
-        bool last = offset == d->time_line;
-        if (last)
-            d->time_line = new_offset;
-        return last;
-    }
-    if (!dsname_parse(span_of(d->program->site->path), l->name, &stamp))
-        return false;
-    uint32_t i = queue_find(&d->queue, stamp);
-    if (i == ENTRY_NONE || d->queue.entry[i].line != offset)
-        return false;
-    d->queue.entry[i].line = new_offset;
-    return true;
+    if (l->kind == CHECKPOINT_TIME)
+        return offset == d->time_line;
+    uint32_t i = entry_of(d, l);
+    return i != ENTRY_NONE && d->queue.entry[i].line == offset;
+}
+
+static void line_moved(void *arg, const struct checkpoint_line *l, uint64_t offset)
+{
+    struct deliver *d = arg;
+
+    if (l->kind == CHECKPOINT_TIME)
+        d->time_line = offset;
+    uint32_t i = l->kind == CHECKPOINT_KEPT ? entry_of(d, l) : ENTRY_NONE;
+    if (i != ENTRY_NONE)
+        d->queue.entry[i].line = offset;
 }
 
 void restore_save(struct deliver *d, bool time)
 {
+    const struct checkpoint_keeper keeper = {line_wanted, line_moved, d};
+
     if (time || d->checkpoint.pending.len > 0)
         note_time(d);
-    if (checkpoint_flush(&d->checkpoint) < 0 ||
-        checkpoint_compact(&d->checkpoint, keep_line, d) < 0)
+    if (checkpoint_flush(&d->checkpoint) < 0 || checkpoint_compact(&d->checkpoint, &keeper) < 0)
         MSG(&d->program->log, T01SM001I, "work/CHKPT", strerror(errno), "TRIED AGAIN LATER");
 }
 

@@ -159,6 +159,9 @@ static void labels(void **state)
         {"RECFM(Q)", false, 0},
         {"A-KEYWORD-LONGER-THAN-ANY-OTHER(x)", false, 0},
         {"OTHER(x)", false, 0},
+        {"LRECL(0) RECFM(FB)", false, 0},
+        {"LRECL(0)\nDCB RECFM(FB)\n", false, 0},
+        {"LRECL(80)\nDCB RECFM(FB)\n", true, 80},
         {"(", false, 0},
     };
 
