@@ -266,8 +266,6 @@ static bool open_connection(struct destination *t)
         put_off(t, &v);
         return false;
     }
-    if (!room_for_connection(t))
-        return false;
     struct connection_target target = {.found = t->found,
                                        .names = &d->names,
                                        .begin = t->good_address,
@@ -275,7 +273,9 @@ static bool open_connection(struct destination *t)
                                        .idle_ms = idle_ms(&t->route.rate),
                                        .security = security};
     target.security.memory = &t->memory;
-    struct connection *c = connection_start(d->loop, d->program, &target, &connection_events, t);
+    struct connection *c = NULL;
+    if (room_for_connection(t))
+        c = connection_start(d->loop, d->program, &target, &connection_events, t);
     if (c != NULL) {
         c->ahead = !t->plain;
         t->connection[t->connections++] = c;

@@ -63,6 +63,7 @@ struct resolve_query {
     resolve_fn *fn;
     resolve_tlsa_fn *tlsa_fn;
     void *arg;
+    struct resolve_result *result; /* had beforehand: an answer needs no memory to be given */
     bool skip_self;
     struct hop_state hop[NEXTHOP_MAX];
     size_t hops;
@@ -195,6 +196,7 @@ static void free_query(struct resolve_query *q)
     loop_forget(q->timer);
     for (size_t i = 0; i < q->candidates; i++)
         free(q->candidate[i]);
+    free(q->result);
     free(q);
 }
 
@@ -364,7 +366,7 @@ static void finish_tlsa(struct resolve_query *q, const struct resolve_tlsa *t)
 static void finish(struct resolve_query *q)
 {
     struct resolve_tlsa none = {.kind = q->tlsa_none, .why = q->failure};
-    struct resolve_result *r;
+    struct resolve_result *r = q->result;
     resolve_fn *fn = q->fn;
     void *arg = q->arg;
 
@@ -373,11 +375,7 @@ static void finish(struct resolve_query *q)
         finish_tlsa(q, &none);
         return;
     }
-    r = calloc(1, sizeof(*r));
-    if (r == NULL) { /* a little later, then */
-        loop_timer_set(q->timer, 1000);
-        return;
-    }
+    q->result = NULL;
     fill(q, r);
     free_query(q);
     fn(arg, r);
@@ -445,8 +443,14 @@ static struct candidate *add_candidate(struct resolve_query *q, size_t hop, cons
 {
     struct candidate *c;
 
-    if (q->candidates == RESOLVE_HOSTS || (c = calloc(1, sizeof(*c))) == NULL)
+    if (q->candidates == RESOLVE_HOSTS)
         return NULL;
+    c = calloc(1, sizeof(*c));
+    if (c == NULL) { /* which says nothing of the host */
+        q->hop[hop].kind = RESOLVE_LATER;
+        note_failure(q, name, "memory is short");
+        return NULL;
+    }
     c->hop = hop;
     c->host.preference = preference;
     c->host.choice = q->hop[hop].hop.choice;
@@ -648,8 +652,11 @@ static bool take_literal(struct resolve_query *q, size_t index)
 
     if (hop->name[0] != '[' || !span_copy(span_of(hop->name), mailbox + 2, sizeof(mailbox) - 2) ||
         address_parse(span_of(mailbox), ADDRESS_BARE_OK, &a, NULL) != ADDRESS_GOOD ||
-        !address_literal(&a, octets) || (c = add_candidate(q, index, hop->name, 0)) == NULL)
+        !address_literal(&a, octets))
         return false;
+    c = add_candidate(q, index, hop->name, 0);
+    if (c == NULL)
+        return true;
     c->insecure = true;
     if (a.kind == DOMAIN_IPV4)
         add_v4(c, octets, hop->port);
@@ -702,8 +709,9 @@ static struct resolve_query *new_query(struct resolver *r, void *arg)
     if (r->first != NULL)
         r->first->before = q;
     r->first = q;
+    q->result = calloc(1, sizeof(*q->result));
     q->timer = loop_timer(r->loop, on_timer, q);
-    if (q->timer == NULL) {
+    if (q->result == NULL || q->timer == NULL) {
         free_query(q);
         return NULL;
     }

@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pwd.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -78,12 +79,14 @@ static void say(unsigned long number, const char *name, size_t n, const void *ca
     errno = saved;
 }
 
+/* Not by dladdr(), which looks for the nearest symbol as well: libcrypto has thousands. */
 static bool spared(const void *caller)
 {
-    Dl_info where;
+    struct dl_find_object where;
 
-    return plan.spare != NULL && dladdr(caller, &where) != 0 && where.dli_fname != NULL &&
-           strstr(where.dli_fname, plan.spare) != NULL;
+    return plan.spare != NULL && _dl_find_object((void *)(uintptr_t)caller, &where) == 0 &&
+           where.dlfo_link_map->l_name != NULL &&
+           strstr(where.dlfo_link_map->l_name, plan.spare) != NULL;
 }
 
 static bool fails(const char *name, size_t n, const void *caller)
