@@ -15,6 +15,7 @@
 #include "lib/charset.h"
 #include "lib/dsname.h"
 #include "lib/durable.h"
+#include "lib/network.h"
 #include "lib/nexthop.h"
 #include "lib/preset.h"
 #include "lib/spool.h"
@@ -33,6 +34,7 @@ enum form {
     FORM_PATHNAME, /* absolute path */
     FORM_FILES,    /* absolute paths joined by commas */
     FORM_TLSA,     /* records joined by commas */
+    FORM_NETWORKS, /* lib/network.h */
     FORM_PREFIX,   /* data set name prefix */
     FORM_DEST,
     FORM_MAILDIR, /* absolute path or %h, with %h %u %i */
@@ -87,6 +89,8 @@ static const struct rule rules[] = {
     {"SMTP", "KEY", FORM_FILES, SITE(key), 0, 0, NULL, NULL},
     {"SMTP", "CLIENTCA", FORM_PATHNAME, SITE(clientca), 0, 0, NULL, NULL},
     {"SMTP", "CA", FORM_PATHNAME, SITE(ca), 0, 0, NULL, NULL},
+    {"SMTP", "PASSWORDS", FORM_PATHNAME, SITE(passwords), 0, 0, "/etc/spoolmail/PASSWORD", NULL},
+    {"SMTP", "RELAY", FORM_NETWORKS, SITE(relay), 0, 0, NULL, NULL},
     {"SMTP", "CATALOG", FORM_PATHNAME, SITE(catalog), 0, 0, NULL, NULL},
     {"SMTP", "CODEPAGE", FORM_CODEPAGE, SITE(codepage), 0, 0, "UTF-8", NULL},
     {"SMTP", "RECFM", FORM_RECFM, SITE(recfm), 0, 0, "T", NULL},
@@ -123,6 +127,7 @@ static const struct rule rules[] = {
     {"SERVICE", "ADDRESS", FORM_NAME, SERVICE(address), 0, 0, NULL, NULL},
     {"SERVICE", "TLS", FORM_CHOICE, SERVICE(tls), 0, 0, "AUTO", service_tls},
     {"SERVICE", "TCP", FORM_FLAG, SERVICE(tcp), 0, 0, NULL, NULL},
+    {"SERVICE", "SUBMISSION", FORM_FLAG, SERVICE(submission), 0, 0, NULL, NULL},
     {"ROUTE", "DOMAIN", FORM_DOMAIN, ROUTE(domain), 0, 0, "*", NULL},
     {"ROUTE", "FROM", FORM_SENDER, ROUTE(from), 0, 0, NULL, NULL},
     {"ROUTE", "HOST", FORM_HOPS, ROUTE(host), 0, 0, NULL, NULL},
@@ -325,6 +330,8 @@ static bool text_valid(enum form form, const char *value)
         return list_valid(s, pathname_valid);
     case FORM_TLSA:
         return list_valid(s, tlsa_valid);
+    case FORM_NETWORKS:
+        return networks_valid(s);
     case FORM_PREFIX:
         return dsname_valid(s, DSNAME_PREFIX_MAX);
     case FORM_DEST:
@@ -413,6 +420,8 @@ static const char *form_hint(const struct rule *rule, char *out, size_t size)
         [FORM_PATHNAME] = "a path that begins with /",
         [FORM_FILES] = "one to four paths that begin with /, joined by commas",
         [FORM_TLSA] = "one to four TLSA records in apostrophes such as '3 1 1 HEX', usage 2 or 3",
+        [FORM_NETWORKS] = "networks joined by commas, such as 10.0.0.0/8,[2001:db8::]/32: at least "
+                          "/8 (IPv6 /7), with no bits beyond; never everybody",
         [FORM_PREFIX] = "data set qualifiers in capitals, at most 22 characters, such as OUT",
         [FORM_DEST] = "1 to 8 of A-Z 0-9 @ # $, such as RMT21",
         [FORM_MAILDIR] = "a path that begins with / or %h; %h home, %u login, %i user ID, %% for %",
@@ -602,7 +611,7 @@ static bool apply(struct site *site, const struct statement *st, bool seen[STATE
     return true;
 }
 
-static const char *const own_queues[] = {"POST", "PRT", "HOLD", "DEAD"};
+static const char *const own_queues[] = {"POST", "PRT", "HOLD", "DEAD", "SUBMIT"};
 
 static bool route_tls_consistent(const struct site *site, const struct site_route *r,
                                  struct diag *d)
@@ -636,8 +645,13 @@ static bool tls_consistent(const struct site *site, struct diag *d)
     for (size_t i = 0; good && i < site->services; i++) {
         const struct site_service *s = &site->service[i];
         bool tls = s->tls == TLSMODE_STARTTLS || site_implicit(s->tls, s->port);
-        if (tls && site->cert == NULL)
+        if ((tls || s->submission) && site->cert == NULL)
             good = diag_set(d, 0, 0, "SERVICE NAME(%s): its TLS needs CERT(file) of SMTP", s->name);
+        else if (s->submission && s->tls == TLSMODE_OFF)
+            good = diag_set(d, 0, 0,
+                            "SERVICE NAME(%s): SUBMISSION needs TLS, for no password may come in "
+                            "clear: remove TLS(NONE)",
+                            s->name);
     }
     return good;
 }

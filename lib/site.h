@@ -21,8 +21,9 @@ enum { SMTPS_PORT = 465 };
 struct site_service {
     char *name, *module, *address;
     uint64_t port;
-    uint64_t tls; /* enum tls_mode */
-    bool tcp;     /* the only one there is */
+    uint64_t tls;    /* enum tls_mode */
+    bool tcp;        /* the only one there is */
+    bool submission; /* for users who log in, RFC 6409 */
 };
 
 struct site_rate {
@@ -74,6 +75,8 @@ struct site {
     char *path, *remote, *postoffice, *domains, *usertable, *catalog, *codepage;
     char *cert, *key, *clientca; /* the receiver's; paths joined by commas */
     char *ca;                    /* the sender's; NULL: the authorities of the system */
+    char *passwords;             /* of those who log in to submit mail */
+    char *relay;                 /* lib/network.h: who need not log in; NULL: nobody */
     char class;
     uint64_t divert, maxsize;
     uint64_t retryint, retryceil, retrymax; /* seconds */
