@@ -13,11 +13,18 @@
 #include "lib/clock.h"
 #include "lib/unit.h"
 
+/* One queue being watched. */
+struct watcher {
+    struct rounds *rounds;
+    int notify; /* -1: it is not */
+    struct loop_event *event;
+};
+
 struct rounds {
     const struct passes *passes;
     struct loop *loop;
     struct loop_event *timer;
-    int notify;
+    struct watcher watcher[SPOOL_QUEUES];
     int status;
     int64_t trouble_ms, not_before_ms; /* after trouble: the pause, and when it ends */
 };
@@ -101,10 +108,11 @@ static void run_pass(void *arg)
  */
 static void on_notify(void *arg)
 {
-    struct rounds *r = arg;
+    const struct watcher *w = arg;
+    const struct rounds *r = w->rounds;
     int64_t wait = r->not_before_ms - clock_steady_ms();
 
-    if (passes_seen(r->notify))
+    if (passes_seen(w->notify))
         loop_timer_set(r->timer, wait > 0 ? wait : 0);
 }
 
@@ -125,16 +133,35 @@ static void on_reload(void *arg)
     loop_timer_set(r->timer, 0);
 }
 
+static void watch(struct rounds *r, enum spool_queue q)
+{
+    const struct passes *p = r->passes;
+    struct watcher *w = &r->watcher[q];
+
+    *w = (struct watcher){.rounds = r, .notify = -1};
+    if (p->queues & 1U << q)
+        w->notify = passes_watch(p->program, p->spool, q);
+    if (w->notify >= 0)
+        w->event = loop_readable(r->loop, w->notify, on_notify, w);
+}
+
+static void unwatch(struct watcher *w)
+{
+    loop_forget(w->event);
+    if (w->notify >= 0)
+        close(w->notify);
+}
+
 static int serve(const struct passes *p)
 {
-    struct rounds r = {.passes = p, .loop = loop_new(), .notify = -1};
+    struct rounds r = {.passes = p, .loop = loop_new()};
 
     r.timer = r.loop == NULL ? NULL : loop_timer(r.loop, run_pass, &r);
     if (r.timer == NULL)
         return EX_OSERR;
-    r.notify = passes_watch(p->program, p->spool, p->queue);
+    for (int q = 0; q < SPOOL_QUEUES; q++)
+        watch(&r, (enum spool_queue)q);
     struct loop_event *events[] = {
-        r.notify < 0 ? NULL : loop_readable(r.loop, r.notify, on_notify, &r),
         loop_signal(r.loop, SIGTERM, on_stop, &r),
         loop_signal(r.loop, SIGINT, on_stop, &r),
         loop_signal(r.loop, SIGHUP, on_reload, &r),
@@ -144,9 +171,9 @@ static int serve(const struct passes *p)
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
         loop_forget(events[i]);
     loop_forget(r.timer);
+    for (int q = 0; q < SPOOL_QUEUES; q++)
+        unwatch(&r.watcher[q]);
     loop_free(r.loop);
-    if (r.notify >= 0)
-        close(r.notify);
     return r.status;
 }
 

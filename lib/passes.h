@@ -1,4 +1,4 @@
-/* What every program that empties one queue does alike: it owns the queue alone, makes passes over
+/* What every program that empties a queue does alike: it owns the queue alone, makes passes over
  * it while there is work, and then waits for files (inotify, and the POLL of the configuration for
  * file systems that have none). After trouble it pauses, longer each time, up to POLL. */
 #ifndef SPOOLMAIL_PASSES_H
@@ -22,7 +22,7 @@ static inline enum pass pass_worse(enum pass a, enum pass b)
 struct passes {
     struct program *program;
     const struct spool *spool;
-    enum spool_queue queue;
+    unsigned queues;  /* a set of 1 << spool_queue, of which it hears at once */
     const char *role; /* for its messages of start and end: "SPOOLER" */
     enum pass (*pass)(void *arg);
     void (*reloaded)(void *arg); /* after SIGHUP; may be NULL */

@@ -22,9 +22,13 @@ static const struct {
     const char *name;
     mode_t mode;
 } queues[SPOOL_QUEUES] = {
-    [QUEUE_REMOTE] = {NULL, DROP_MODE},        [QUEUE_POST] = {"jes/POST", PRIVATE_MODE},
-    [QUEUE_PRT] = {"jes/PRT", PRIVATE_MODE},   [QUEUE_HOLD] = {"jes/HOLD", PRIVATE_MODE},
-    [QUEUE_DEAD] = {"jes/DEAD", PRIVATE_MODE}, [QUEUE_MAIL] = {"mail", DROP_MODE},
+    [QUEUE_REMOTE] = {NULL, DROP_MODE},
+    [QUEUE_POST] = {"jes/POST", PRIVATE_MODE},
+    [QUEUE_PRT] = {"jes/PRT", PRIVATE_MODE},
+    [QUEUE_HOLD] = {"jes/HOLD", PRIVATE_MODE},
+    [QUEUE_DEAD] = {"jes/DEAD", PRIVATE_MODE},
+    [QUEUE_MAIL] = {"mail", DROP_MODE},
+    [QUEUE_SUBMIT] = {"jes/SUBMIT", PRIVATE_MODE},
 };
 
 const char *spool_queue_name(const struct site *site, enum spool_queue q, char out[64])

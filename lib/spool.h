@@ -1,6 +1,7 @@
 /* The JES spool: directories under the site's SPOOL, and the spool files in them.
  *
- *     SPOOL/jes/<DEST>   queues: the REMOTE one, POST, PRT, HOLD, and DEAD (dead letters)
+ *     SPOOL/jes/<DEST>   queues: the REMOTE one, POST, PRT, HOLD, DEAD (dead letters), and SUBMIT
+ *                        (what ssmtp took for the outside; no user may put anything there)
  *     SPOOL/mail         mail data sets
  *     SPOOL/print        printouts
  *     SPOOL/work         units of work in progress (unit.h), counters, checkpoints: daemons only
@@ -22,6 +23,7 @@ enum spool_queue {
     QUEUE_HOLD,
     QUEUE_DEAD,
     QUEUE_MAIL,
+    QUEUE_SUBMIT, /* last: the journal of ssmtp holds these numbers */
     SPOOL_QUEUES
 };
 

@@ -25,8 +25,19 @@
 enum {
     BATCH_FILES = 2048,
     BATCH_OCTETS = 16 << 20,
-    NUMBERS_MAX = 64 /* job numbers taken at once, when many are needed */
+    NUMBERS_MAX = 64,     /* job numbers taken at once, when many are needed */
+    HEAD_OCTETS = 4 << 20 /* what ssmtp puts before a text: 5,000 X-To and a Received field */
 };
+
+/* Where files come from. */
+struct lane {
+    enum spool_queue queue;
+    const char *owner; /* of its units of work */
+    bool ours;         /* written by ssmtp: the X-From is believed, the octets are mail already */
+};
+static const struct lane lanes[] = {{QUEUE_SUBMIT, "submit", true},
+                                    {QUEUE_REMOTE, "spool4", false}};
+enum { LANES = sizeof(lanes) / sizeof(lanes[0]) };
 
 struct job {
     char name[NAME_MAX + 1]; /* in the queue */
@@ -41,6 +52,7 @@ struct job {
 
 struct batch {
     struct intake *in;
+    const struct lane *lane;
     struct unit unit;
     bool begun;
     bool undo; /* a file that must not be in the unit could not leave it */
@@ -111,10 +123,10 @@ static bool read_file(int fd, uint64_t max, struct buf *out, struct job *j)
     }
 }
 
-static void convert_params(const struct intake *in, const struct job *j, const char *name,
+static void convert_params(const struct batch *b, const struct job *j, const char *name,
                            struct convert_params *p)
 {
-    const struct site *site = in->program->site;
+    const struct site *site = b->in->program->site;
     struct spool_name parts;
 
     spool_name_parse(span_of(name), &parts);
@@ -129,12 +141,21 @@ static void convert_params(const struct intake *in, const struct job *j, const c
     p->offset = clock_offset(p->wall);
     if (getrandom(&p->unique, sizeof(p->unique), 0) != (ssize_t)sizeof(p->unique))
         p->unique = (uint64_t)clock_steady_ms();
-    charset_find(span_of(site->codepage), &p->page); /* checked when the configuration was read */
+    /* Both are known: the name was checked when the configuration was read. */
+    charset_find(b->lane->ours ? SPAN("UTF-8") : span_of(site->codepage), &p->page);
 }
 
 /* May the owner send as the X-From of each mail? */
-static bool authorised(const struct intake *in, struct job *j, uid_t uid)
+static bool authorised(const struct batch *b, struct job *j, uid_t uid)
 {
+    const struct intake *in = b->in;
+
+    if (b->lane->ours && uid != geteuid()) {
+        snprintf(j->reason, sizeof(j->reason),
+                 "it belongs to user %s, and only what ssmtp wrote itself is taken from jes/SUBMIT",
+                 j->owner);
+        return false;
+    }
     if (uid == 0 || uid == geteuid())
         return true;
     for (size_t i = 0; i < j->mails; i++) {
@@ -151,7 +172,7 @@ static bool authorised(const struct intake *in, struct job *j, uid_t uid)
     return true;
 }
 
-static void convert_all(struct intake *in, struct job *j, struct span file)
+static void convert_all(const struct batch *b, struct job *j, struct span file)
 {
     struct convert_params params;
     struct convert c;
@@ -159,7 +180,7 @@ static void convert_all(struct intake *in, struct job *j, struct span file)
     struct diag d = {0};
     enum convert_result r;
 
-    convert_params(in, j, j->name, &params);
+    convert_params(b, j, j->name, &params);
     convert_open(&c, &params, file);
     while ((r = convert_next(&c, &m, &d)) == CONVERT_MAIL) {
         struct mail *grown = reallocarray(j->mail, j->mails + 1, sizeof(*grown));
@@ -247,7 +268,7 @@ static bool begin(struct batch *b)
 {
     if (b->begun)
         return true;
-    if (unit_begin(&b->unit, &b->in->spool, "spool4", ++b->in->units, QUEUE_REMOTE) < 0) {
+    if (unit_begin(&b->unit, &b->in->spool, b->lane->owner, ++b->in->units, b->lane->queue) < 0) {
         int saved = errno;
         unit_rollback(&b->unit); /* what is left of it is recovered at the next start */
         errno = saved;
@@ -277,16 +298,21 @@ static bool check_seal(int fd, struct span file, struct job *j)
     return state != SEAL_BROKEN && !j->later;
 }
 
+/* The largest file: what a client was told to be taken must not be too large here. */
+static uint64_t most_octets(const struct batch *b)
+{
+    return b->in->program->site->maxsize + (b->lane->ours ? HEAD_OCTETS : 0);
+}
+
 /* False: not now, for want of memory. */
 static bool fill_job(struct batch *b, struct job *j, int fd, const struct stat *st)
 {
     struct buf file = {0};
 
-    if (read_file(fd, b->in->program->site->maxsize, &file, j) &&
-        check_seal(fd, BUF_SPAN(&file), j))
-        convert_all(b->in, j, BUF_SPAN(&file));
+    if (read_file(fd, most_octets(b), &file, j) && check_seal(fd, BUF_SPAN(&file), j))
+        convert_all(b, j, BUF_SPAN(&file));
     if (j->reason[0] == '\0')
-        authorised(b->in, j, st->st_uid);
+        authorised(b, j, st->st_uid);
     for (size_t i = 0; i < j->mails; i++)
         b->octets += j->mail[i].text.len;
     buf_free(&file);
@@ -330,7 +356,7 @@ static enum pass gather(struct batch *b, const char *name, const struct ready_ru
     int fd;
 
     enum ready r =
-        ready_check(&in->watches, rules, in->spool.queue[QUEUE_REMOTE], name, &fd, &st, &reason);
+        ready_check(&in->watches, rules, in->spool.queue[b->lane->queue], name, &fd, &st, &reason);
     if (r == READY_BUSY)
         return PASS_IDLE;
     struct job *j = new_job(b, name);
@@ -465,7 +491,7 @@ static int stage_mail(struct batch *b, const struct mail *m, uint64_t *stamp)
 
 static int stage_held(struct batch *b, struct job *j, uint64_t *stamp)
 {
-    char id[DSNAME_MAX + 1], subject[80], advice[120];
+    char id[DSNAME_MAX + 1], subject[80], advice[120], queue[64];
     struct hold h = {.program = b->in->program,
                      .by = "SPOOL#4",
                      .part = UNIT_HOLD,
@@ -477,8 +503,8 @@ static int stage_held(struct batch *b, struct job *j, uint64_t *stamp)
                      .advice = advice};
 
     snprintf(subject, sizeof(subject), "Mail of job %s %s is held", j->job, j->id);
-    snprintf(advice, sizeof(advice), "When it is corrected, put it into jes/%s again.",
-             b->in->program->site->remote);
+    snprintf(advice, sizeof(advice), "When it is corrected, put it into %s again.",
+             spool_queue_name(b->in->program->site, b->lane->queue, queue));
     if (!dsname_format(SPAN("SPOOL4"), *stamp, id))
         return -1;
     *stamp = dsname_next(*stamp);
@@ -570,19 +596,20 @@ static int sweep_entry(void *arg, const char *name)
     return s->one || s->result == PASS_IN_DOUBT;
 }
 
-/* One way through the queue. */
-static enum pass sweep_queue(struct intake *in, size_t files, bool one)
+/* One way through a queue. */
+static enum pass sweep_queue(struct intake *in, const struct lane *lane, size_t files, bool one)
 {
     const struct site *site = in->program->site;
-    struct sweep s = {
-        .batch = {.in = in},
-        .rules = {(int64_t)site->quiet * 1000, clock_steady_ms(), clock_wall(), site->maxsize},
-        .files = files,
-        .one = one,
-        .result = PASS_IDLE};
+    struct sweep s = {.batch = {.in = in, .lane = lane},
+                      .rules = {(int64_t)site->quiet * 1000, clock_steady_ms(), clock_wall(), 0},
+                      .files = files,
+                      .one = one,
+                      .result = PASS_IDLE};
+    char path[64];
 
-    if (durable_each(in->spool.queue[QUEUE_REMOTE], sweep_entry, &s) < 0) {
-        trouble(in, site->remote, strerror(errno));
+    s.rules.max_octets = most_octets(&s.batch);
+    if (durable_each(in->spool.queue[lane->queue], sweep_entry, &s) < 0) {
+        trouble(in, spool_queue_name(site, lane->queue, path), strerror(errno));
         s.result = pass_worse(s.result, PASS_TROUBLE);
     }
     if (s.result != PASS_IN_DOUBT)
@@ -592,12 +619,29 @@ static enum pass sweep_queue(struct intake *in, size_t files, bool one)
     return s.result;
 }
 
+int intake_recover(const struct intake *in)
+{
+    int found = 0;
+
+    for (size_t i = 0; i < LANES; i++) {
+        int n = unit_recover(&in->spool, lanes[i].owner, lanes[i].queue);
+        if (n < 0)
+            return -1;
+        found += n;
+    }
+    return found;
+}
+
 enum pass intake_pass(struct intake *in)
 {
-    enum pass result = sweep_queue(in, BATCH_FILES, true);
+    enum pass result = PASS_IDLE;
 
-    if (result == PASS_TROUBLE)
-        result = sweep_queue(in, 1, false);
+    for (size_t i = 0; i < LANES && result != PASS_IN_DOUBT; i++) {
+        enum pass one = sweep_queue(in, &lanes[i], BATCH_FILES, true);
+        if (one == PASS_TROUBLE)
+            one = sweep_queue(in, &lanes[i], 1, false);
+        result = pass_worse(result, one);
+    }
     ready_prune(&in->watches, clock_steady_ms());
     return result;
 }

@@ -1,5 +1,10 @@
-/* Empties the REMOTE queue: claims whole files, converts them, and commits their data sets in units
- * of work. */
+/* Empties two queues: claims whole files, converts them, and commits their data sets in units of
+ * work.
+ *
+ * Of the REMOTE queue, where anybody may drop a file, the owner of a file is who sends it, and its
+ * X-From must be his. Of SUBMIT the X-From is believed: ssmtp has checked it. What makes that safe
+ * is the directory, into which nobody but the system's own user can put, link or rename anything;
+ * the owner is looked at all the same. */
 #ifndef SPOOL4_INTAKE_H
 #define SPOOL4_INTAKE_H
 
@@ -16,7 +21,9 @@ struct intake {
     bool told_unshared;       /* that a large mail was written in full for each recipient */
 };
 
-/* One pass over the queue, or one full batch of it. */
+/* Finishes or undoes what an earlier process left. How many units there were, or -1 with errno. */
+int intake_recover(const struct intake *in);
+/* One pass over the queues, or one full batch of each. */
 enum pass intake_pass(struct intake *in);
 void intake_close(struct intake *in);
 

@@ -7,7 +7,6 @@
 
 #include "lib/dataset.h"
 #include "lib/passes.h"
-#include "lib/unit.h"
 #include "spool4/intake.h"
 
 struct spool4 {
@@ -21,14 +20,14 @@ static bool recover(struct spool4 *s)
     const struct program *p = &s->program;
     const struct spool *spool = &s->intake.spool;
 
-    int found = unit_recover(spool, "spool4", QUEUE_REMOTE);
+    int found = intake_recover(&s->intake);
     if (found < 0 || dataset_names_check(spool, span_of(p->site->path)) < 0) {
         MSG(&p->log, T01SM022E, p->name, strerror(errno));
         return false;
     }
     if (found > 0)
         MSG(&p->log, T01SM023I, msg_num(found).text, p->name);
-    spool_sweep(spool->queue[QUEUE_REMOTE]);
+    spool_sweep(spool->queue[QUEUE_REMOTE]); /* of SUBMIT ssmtp does it */
     return true;
 }
 
@@ -43,7 +42,7 @@ static int work(struct spool4 *s)
 {
     struct passes passes = {.program = &s->program,
                             .spool = &s->intake.spool,
-                            .queue = QUEUE_REMOTE,
+                            .queues = 1U << QUEUE_REMOTE | 1U << QUEUE_SUBMIT,
                             .role = "SPOOLER",
                             .pass = pass,
                             .arg = s};

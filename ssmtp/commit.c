@@ -124,7 +124,7 @@ static void add_directory(struct directories *d, int fd)
     for (size_t i = 0; i < d->n; i++)
         if (d->fd[i] == fd)
             return;
-    d->fd[d->n++] = fd; /* there are two queues */
+    d->fd[d->n++] = fd; /* there are three queues */
 }
 
 static int directory_error(const struct directories *d, int fd)

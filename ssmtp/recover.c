@@ -9,7 +9,7 @@
 #include "ssmtp/plain.h"
 
 /* Where messages go. */
-static const enum spool_queue queues[] = {QUEUE_POST, QUEUE_PRT};
+static const enum spool_queue queues[] = {QUEUE_POST, QUEUE_PRT, QUEUE_SUBMIT};
 enum { QUEUES = sizeof(queues) / sizeof(queues[0]), GENERATIONS = 2 };
 
 /* One journal being recovered. */

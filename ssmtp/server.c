@@ -351,7 +351,7 @@ int server_run(const struct server_params *params)
     learn_site(&s);
     signal(SIGPIPE, SIG_IGN);
     /* Descriptors of this process alone: syncfs() tells an error once to each open directory. */
-    if (!program_spool(s.program, &x->spool, 1U << QUEUE_POST | 1U << QUEUE_PRT))
+    if (!program_spool(s.program, &x->spool, STORE_QUEUES))
         return status;
     if (store_names_open(&x->names, &x->spool)) {
         x->loop = loop_new();

@@ -202,10 +202,11 @@ static bool prepare_spool(const struct ssmtp *s)
 {
     struct spool spool;
 
-    if (!program_spool(&s->program, &spool, 1U << QUEUE_POST | 1U << QUEUE_PRT))
+    if (!program_spool(&s->program, &spool, STORE_QUEUES))
         return false;
     spool_sweep(spool.queue[QUEUE_POST]);
     spool_sweep(spool.queue[QUEUE_PRT]);
+    spool_sweep(spool.queue[QUEUE_SUBMIT]);
     const struct recovery r = {.spool = &spool, .log = &s->program.log};
     bool good = recover_all(&r) || cannot_start(s, strerror(errno));
     spool_close(&spool);

@@ -14,6 +14,9 @@
 
 enum { STORE_HELD = 64 << 10, STORE_NAME = 48 };
 
+/* The queues that messages go to. */
+#define STORE_QUEUES (1U << QUEUE_POST | 1U << QUEUE_PRT | 1U << QUEUE_SUBMIT)
+
 /* Names of spool files, unique in this process: SSMTP.JOB00012.D0000001.MAIL.T. Used by the loop
  * and the committer. */
 struct store_names {

@@ -16,8 +16,8 @@ static const struct {
     enum spool_queue queue;
     bool reasons; /* files lie there with their reason beside them */
 } queues[] = {
-    {QUEUE_REMOTE, false}, {QUEUE_POST, false}, {QUEUE_PRT, false},
-    {QUEUE_HOLD, true},    {QUEUE_DEAD, true},  {QUEUE_MAIL, false},
+    {QUEUE_REMOTE, false}, {QUEUE_SUBMIT, false}, {QUEUE_POST, false}, {QUEUE_PRT, false},
+    {QUEUE_HOLD, true},    {QUEUE_DEAD, true},    {QUEUE_MAIL, false},
 };
 
 static void owner_name(uid_t uid, char out[40])

@@ -30,7 +30,7 @@ static int work(struct printer *p)
 {
     struct passes passes = {.program = &p->program,
                             .spool = &p->writer.spool,
-                            .queue = QUEUE_PRT,
+                            .queues = 1U << QUEUE_PRT,
                             .role = "EXTERNAL WRITER",
                             .pass = pass,
                             .reloaded = reloaded,

@@ -1144,8 +1144,8 @@ static const struct furniture furniture[] = {
     {"RMT21", ".t-*"}, /* a user's own */
     {"HOLD", "*"},      {"spool", "jes"},  {"spool", "mail"},
     {"spool", "work"},  {"", "spool"},     {"jes", "RMT21"},
-    {"jes", "POST"},    {"jes", "PRT"},    {"jes", "HOLD"},
-    {"jes", "DEAD"},
+    {"jes", "SUBMIT"},  {"jes", "POST"},   {"jes", "PRT"},
+    {"jes", "HOLD"},    {"jes", "DEAD"},
 };
 /* What writers leave that were killed: the next start of a program sweeps it. */
 static const struct furniture litter[] = {
