@@ -8,11 +8,13 @@ DESTDIR ?=
 
 # Each program: its folder, and the libraries it alone needs (pkg-config names and flags).
 DIR_usertable  := usertable
+LIBS_usertable := -lgsasl
 DIR_submit     := jobs/submit
 DIR_spool4     := spool4
 DIR_usmtp      := usmtp
 LIBS_usmtp     := -lunbound -lidn2
 DIR_ssmtp      := ssmtp
+LIBS_ssmtp     := -lgsasl
 DIR_printer    := jobs/printer
 PKG_printer    := gmime-3.0 pangocairo cairo
 DIR_postoffice := jobs/postoffice
@@ -54,7 +56,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CORE := $(BUILD)/libspoolmail.a
 BIN  := $(PROGRAMS:%=$(BUILD)/%)
 
-DEPS_BUILD := gcc libc6-dev pkg-config libssl-dev libunistring-dev libevent-dev libunbound-dev libidn2-dev libseccomp-dev libcap-dev \
+DEPS_BUILD := gcc libc6-dev pkg-config libssl-dev libunistring-dev libevent-dev libunbound-dev libidn2-dev libgsasl-dev libseccomp-dev libcap-dev \
               libgmime-3.0-dev libcairo2-dev libpango1.0-dev libedit-dev fonts-dejavu-core
 DEPS_TEST  := bats bats-support bats-assert bats-file libcmocka-dev mandoc strace swaks postfix \
               python3 libnet-ssleay-perl tmux expect faketime attr poppler-utils iproute2 openssl \

@@ -46,6 +46,9 @@ void buf_consume(struct buf *b, size_t n);
 /* Empties without giving memory back; clears `failed`. */
 void buf_clear(struct buf *b);
 void buf_free(struct buf *b);
+/* The same for a secret, which is overwritten first. What the buf held before it grew is not:
+ * reserve its room at once. */
+void buf_wipe(struct buf *b);
 
 struct span span_of(const char *text);
 bool span_eq(struct span a, struct span b);
