@@ -222,9 +222,24 @@ int durable_close(int fd)
     return close(fd) < 0 && errno != EINTR ? -1 : 0;
 }
 
+static bool give_to(int fd, uid_t uid, gid_t gid)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 &&
+           ((st.st_uid == uid && st.st_gid == gid) || fchown(fd, uid, gid) == 0);
+}
+
 int durable_replace(int dir, const char *name, const void *octets, size_t n, mode_t mode)
 {
+    return durable_replace_as(dir, name, octets, n, mode, (uid_t)-1, (gid_t)-1);
+}
+
+int durable_replace_as(int dir, const char *name, const void *octets, size_t n, mode_t mode,
+                       uid_t uid, gid_t gid)
+{
     char temporary[256];
+    bool given = uid != (uid_t)-1;
 
     if (snprintf(temporary, sizeof(temporary), ".%s.new", name) >= (int)sizeof(temporary)) {
         errno = ENAMETOOLONG;
@@ -235,8 +250,9 @@ int durable_replace(int dir, const char *name, const void *octets, size_t n, mod
     int fd = durable_create(dir, temporary, mode);
     if (fd < 0)
         return -1;
-    int result = durable_write(fd, octets, n) < 0 || durable_sync(fd) < 0 ? durable_drop(fd)
-                                                                          : durable_close(fd);
+    bool good = (!given || give_to(fd, uid, gid)) && durable_write(fd, octets, n) == 0 &&
+                durable_sync(fd) == 0;
+    int result = good ? durable_close(fd) : durable_drop(fd);
     if (result == 0 && renameat(dir, temporary, dir, name) == 0)
         return durable_sync(dir);
     int saved = errno;

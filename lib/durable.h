@@ -38,6 +38,9 @@ int durable_sync_entry(int dir, int file);
 int durable_move(int from, const char *name, int to, const char *new_name);
 /* Writes a small file whole: temporary name, sync, rename over the old one, directory sync. */
 int durable_replace(int dir, const char *name, const void *octets, size_t n, mode_t mode);
+/* The same for a file that is to belong to somebody: nobody ever sees it belong to another. */
+int durable_replace_as(int dir, const char *name, const void *octets, size_t n, mode_t mode,
+                       uid_t uid, gid_t gid);
 /* Closes a descriptor after something failed: keeps errno, always returns -1. */
 int durable_drop(int fd);
 /* Calls `each` for every entry of a directory but . and .., until one call returns other than 0;

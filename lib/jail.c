@@ -49,6 +49,7 @@ static const struct row {
     {"jes", NEED_READING},        /* its pager runs already */
     {"sndmsg", NEED_FILES},
     {"usertable", NEED_READING},
+    {"usertable-password", NEED_FILES}, /* of usertable: replaces the password file */
 };
 
 #define READ_DIR (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
@@ -193,7 +194,8 @@ static bool allow_certificates(int ruleset, const struct site *site, uint64_t ha
 {
     bool good =
         allow_files(ruleset, site->cert, handled) && allow_files(ruleset, site->key, handled) &&
-        allow_files(ruleset, site->clientca, handled) && allow_files(ruleset, site->ca, handled);
+        allow_files(ruleset, site->clientca, handled) && allow_files(ruleset, site->ca, handled) &&
+        allow_files(ruleset, site->passwords, handled);
 
     for (size_t i = 0; good && i < site->routes; i++)
         good = allow_files(ruleset, site->route[i].cert, handled) &&

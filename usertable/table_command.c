@@ -11,6 +11,7 @@
 #include "lib/charset.h"
 #include "lib/jail.h"
 #include "lib/site.h"
+#include "usertable/password_command.h"
 #include "usertable/usertable.h"
 
 #define DEFAULT_TABLE "/etc/spoolmail/USERTBL"
@@ -234,6 +235,9 @@ static int help(void)
     puts("usage: usertable check  [-f FILE | -C MEMBER]\n"
          "       usertable list   [-f FILE | -C MEMBER]\n"
          "       usertable lookup [-f FILE | -C MEMBER] ID|NAME|ADDRESS ...\n"
+         "       usertable password   [-C MEMBER] ID|NAME\n"
+         "       usertable nopassword [-C MEMBER] ID|NAME\n"
+         "       usertable passwords  [-C MEMBER]\n"
          "  -f FILE     the user table (default " DEFAULT_TABLE ")\n"
          "  -C MEMBER   the user table that this configuration names\n"
          "  --help      this text\n"
@@ -247,11 +251,64 @@ static int version(void)
     return EX_OK;
 }
 
+static int list_passwords(const struct site *site, const char *operand)
+{
+    (void)operand;
+    return password_list(site);
+}
+
+/* Commands on the password file that a configuration names. */
+static const struct password_row {
+    const char *name, *jail;
+    unsigned operands;
+    int (*run)(const struct site *site, const char *operand);
+} password_rows[] = {
+    {"password", "usertable-password", 1, password_set},
+    {"nopassword", "usertable-password", 1, password_remove},
+    {"passwords", "usertable", 0, list_passwords},
+};
+
+static const struct password_row *find_password_row(const char *name)
+{
+    for (size_t i = 0; name != NULL && i < sizeof(password_rows) / sizeof(password_rows[0]); i++)
+        if (strcmp(name, password_rows[i].name) == 0)
+            return &password_rows[i];
+    return NULL;
+}
+
+static int perform_password(const struct password_row *row, char **operand, const char *member)
+{
+    struct diag d = {0};
+    unsigned n = 0;
+
+    while (operand[n] != NULL)
+        n++;
+    if (n != row->operands)
+        return usage(row->operands == 1 ? "name one user" : "this command takes no names");
+    if (!jail_command(row->jail, NULL)) {
+        perror("usertable: cannot enter its jail");
+        return EX_OSERR;
+    }
+    struct site *site = site_load(member, &d);
+    if (site == NULL) {
+        complain(member, &d);
+        return EX_CONFIG;
+    }
+    int status = row->run(site, *operand);
+    site_free(site);
+    return status;
+}
+
 /* What is left when the options are read: a command and its operands. */
 static int perform(char **operand, const char *file, const char *member)
 {
     const struct command *c = find_command(*operand);
+    const struct password_row *p = find_password_row(*operand);
 
+    if (p != NULL && file != NULL)
+        return usage("-f names a user table; the password file is named by -C");
+    if (p != NULL)
+        return perform_password(p, operand + 1, member != NULL ? member : SITE_MEMBER);
     if (c == NULL)
         return usage(*operand == NULL ? "no command given" : "unknown command");
     if (!jail_command("usertable", NULL)) {
