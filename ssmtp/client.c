@@ -6,16 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
+#include "lib/base64.h"
 #include "lib/clock.h"
+#include "lib/network.h"
 #include "ssmtp/recipient.h"
 
 enum {
     UNSENT_MAX = 16 << 10, /* octets of replies that a client has not read: then we wait */
     LINGER_MS = 2000,      /* to read the reply before which we closed */
     STRANGER_MS = 60000,   /* for a command before HELO, and for a handshake */
-    STRANGER = RECEIVER_CONNECTED | RECEIVER_START | RECEIVER_TLS,
+    STRANGER = RECEIVER_CONNECTED | RECEIVER_START | RECEIVER_TLS | RECEIVER_AUTH,
     DENSE_MS = 10000 /* for a command outside a transaction, when the service is crowded */
 };
 
@@ -26,6 +29,11 @@ struct client {
     int fd; /* the wire's, to ask about it */
     uint32_t slot;
     enum tls_mode mode;
+    struct login *login;            /* being checked; NULL: none */
+    struct loop_event *patience;    /* until then it waits */
+    char candidate[USERID_MAX + 1]; /* who asks to log in; "": nobody */
+    char user[USERID_MAX + 1];      /* who did */
+    bool out;                       /* the message goes to the outside */
     struct receiver session;
     struct store_file file;
     struct commit_file commit;
@@ -61,9 +69,28 @@ static const struct msg_log *log_of(const struct client *c)
     return &c->x->program->log;
 }
 
-/* The dialogue line by line, for --trace; the text of a message is not shown. */
+/* What may be shown of a line that is, or may be, part of a login. */
+static struct span public_part(struct span line, bool secret)
+{
+    size_t end = line.n;
+
+    if (secret)
+        return SPAN("(not shown)");
+    if (span_starts_nocase(line, SPAN("AUTH "))) {
+        end = 5 + span_find(span_from(line, 5), ' ');
+        end = end < line.n ? end : line.n;
+    }
+    return (struct span){line.p, end};
+}
+
+/* The dialogue line by line, for --trace; the text of a message is not shown, nor what a client
+ * sends to log in: where it does, neither the rest of a line that was begun before, nor what comes
+ * with AUTH. */
 static void trace(const struct client *c, const char *direction, struct span octets)
 {
+    bool comes = direction[0] == '<', logins = c->session.submission && comes;
+    bool secret =
+        comes && (c->session.phase == RECEIVER_AUTH || (logins && c->session.line_len > 0));
     struct span line;
     char text[RECEIVER_LINE + 1];
 
@@ -72,6 +99,11 @@ static void trace(const struct client *c, const char *direction, struct span oct
     while (span_line(&octets, &line)) {
         if (line.n > 0 && line.p[line.n - 1] == '\r')
             line.n--;
+        struct span whole = line;
+        if (comes)
+            line = public_part(line, secret);
+        secret = (secret && c->session.phase == RECEIVER_AUTH) ||
+                 (logins && span_starts_nocase(whole, SPAN("AUTH")));
         line.n = line.n < RECEIVER_LINE ? line.n : RECEIVER_LINE;
         for (size_t i = 0; i < line.n; i++)
             text[i] = line.p[i] != '\0' ? line.p[i] : '?';
@@ -98,9 +130,10 @@ static void greeted(void *arg, struct span name)
     MSG(log_of(c), T01SM010I, c->x->site.host, remote);
 }
 
-static enum receiver_verdict recipient(void *arg, const struct address *rcpt, struct address *to)
+/* The X-To of who is to get it here. */
+static enum receiver_verdict find_here(const struct client *c, const struct address *rcpt,
+                                       struct address *to)
 {
-    struct client *c = arg;
     const struct program *p = c->x->program;
     union {
         struct sockaddr any;
@@ -113,7 +146,29 @@ static enum receiver_verdict recipient(void *arg, const struct address *rcpt, st
         getsockname(c->fd, &own.any, &size);
         client_literal(&own.any, literal);
     }
-    enum receiver_verdict v = recipient_find(p->site, p->users, literal, rcpt, to);
+    return recipient_find(p->site, p->users, literal, rcpt, to);
+}
+
+/* May he send to the outside? */
+static bool may_relay(const struct client *c)
+{
+    return c->session.trusted || c->session.authenticated;
+}
+
+/* For who may, the address stays as it was given: whether the message goes out is known when all
+ * recipients are. */
+static enum receiver_verdict recipient(void *arg, const struct address *rcpt, struct address *to)
+{
+    const struct site *site = ((struct client *)arg)->x->program->site;
+    struct client *c = arg;
+
+    enum receiver_verdict v = find_here(c, rcpt, to);
+    if (may_relay(c) && (v == RECEIVER_GOOD || v == RECEIVER_NOT_OURS)) {
+        bool owned = v == RECEIVER_NOT_OURS || site_owns(site, address_domain(rcpt));
+        *to = *rcpt;
+        /* <postmaster> alone, or at our address. */
+        return owned || recipient_postmaster(site, to) ? RECEIVER_GOOD : RECEIVER_TROUBLE;
+    }
     if (v == RECEIVER_NOT_OURS && !c->told_relay) {
         MSG(log_of(c), T01SM008I, rcpt->text, c->literal);
         c->told_relay = true;
@@ -121,9 +176,50 @@ static enum receiver_verdict recipient(void *arg, const struct address *rcpt, st
     return v;
 }
 
+/* He sends as who he logged in as. */
+static enum receiver_verdict sender(void *arg, const struct address *from)
+{
+    const struct client *c = arg;
+    const struct program *p = c->x->program;
+    char plain[ADDRESS_LOCAL_MAX];
+    struct user user;
+
+    return span_eq_nocase(address_domain(from), span_of(p->site->host)) &&
+                   usertable_find(p->users, address_local_text(from, plain), &user) &&
+                   strcmp(user.userid, c->user) == 0
+               ? RECEIVER_GOOD
+               : RECEIVER_NOT_YOURS;
+}
+
+static bool secret(void *arg, struct span name, struct scram_secret *s)
+{
+    struct client *c = arg;
+    const struct program *p = c->x->program;
+    char userid[USERID_MAX + 1];
+
+    bool known = login_find(p->site, p->users, c->x->passwords, name, userid, s);
+    span_copy(span_of(known ? userid : ""), c->candidate, sizeof(c->candidate));
+    return known;
+}
+
+static bool nonce(void *arg, char out[SASL_NONCE + 1])
+{
+    unsigned char random[SASL_NONCE / 4 * 3];
+    struct buf text = {0};
+
+    (void)arg;
+    bool good = getrandom(random, sizeof(random), 0) == (ssize_t)sizeof(random) &&
+                base64_encode((struct span){(const char *)random, sizeof(random)}, &text) &&
+                span_copy(BUF_SPAN(&text), out, SASL_NONCE + 1);
+    buf_free(&text);
+    return good;
+}
+
 /* The queue of small messages, and where all are written first. */
 static enum spool_queue first_queue(const struct client *c)
 {
+    if (c->out)
+        return QUEUE_SUBMIT;
     return c->x->program->site->postoffice != NULL ? QUEUE_POST : QUEUE_PRT;
 }
 
@@ -165,17 +261,40 @@ static const char *tls_words(const struct client *c, char out[TLS_WORDS])
     return out;
 }
 
+static bool map_here(void *arg, const struct address *given, struct address *to)
+{
+    return find_here(arg, given, to) == RECEIVER_GOOD;
+}
+
+/* Mail of users goes the way of all that users send. That of a network which may relay does so only
+ * if somebody outside gets it: for its recipients here it is mail like any other, which ends
+ * circles too, when usmtp itself is in such a network. */
+static bool choose_way(struct client *c)
+{
+    const struct site *site = c->x->program->site;
+    const struct envelope *e = &c->session.envelope;
+
+    c->out = c->session.authenticated;
+    for (size_t i = 0; c->session.trusted && !c->out && i < e->nto; i++)
+        c->out = !site_owns(site, address_domain(&e->to[i]));
+    return c->out || !c->session.trusted || receiver_readdress(&c->session, map_here, c);
+}
+
 static enum receiver_verdict begin(void *arg)
 {
     struct client *c = arg;
     char words[TLS_WORDS];
     int64_t wall = clock_wall();
+
+    if (!choose_way(c))
+        return RECEIVER_TROUBLE;
     struct store_head head = {
         .envelope = &c->session.envelope,
         .helo = c->session.helo,
         .literal = c->literal,
         .host = c->x->site.host,
         .esmtp = c->session.esmtp,
+        .login = c->session.authenticated,
         .tls = tls_words(c, words),
         .wall = wall,
         .offset = clock_offset(wall),
@@ -224,6 +343,9 @@ static const struct receiver_events session_events = {
     .drop = drop,
     .verify = verify,
     .starttls = starttls,
+    .sender = sender,
+    .secret = secret,
+    .nonce = nonce,
 };
 
 /* Ending. */
@@ -239,6 +361,18 @@ static void unlink_client(struct client *c)
     c->x->clients--;
 }
 
+/* The desk gives what it has to nobody. */
+static void forget_login(struct client *c)
+{
+    loop_forget(c->patience);
+    c->patience = NULL;
+    if (c->login != NULL && c->login->checking)
+        c->login->arg = NULL;
+    else
+        login_free(c->login);
+    c->login = NULL;
+}
+
 static void free_client(struct client *c)
 {
     receiver_close(&c->session);
@@ -252,7 +386,8 @@ static void finish(struct client *c)
     wire_free(c->wire);
     c->wire = NULL;
     c->gone = true;
-    buf_free(&c->held);
+    forget_login(c);
+    buf_wipe(&c->held);
     crowd_leave(c->x->crowd, c->x->worker, c->slot);
     if (!c->committing)
         free_client(c);
@@ -298,7 +433,7 @@ static void set_deadline(struct client *c)
         ms = DENSE_MS;
     if (left < ms)
         ms = left > 0 ? left : 1;
-    wire_deadline(c->wire, phase == RECEIVER_WAIT ? 0 : ms);
+    wire_deadline(c->wire, phase & (RECEIVER_WAIT | RECEIVER_LOGIN) ? 0 : ms);
 }
 
 /* After anything happened. The client may be freed in it. */
@@ -329,7 +464,10 @@ static enum receiver_verdict verdict_of(int error)
 static void log_message(const struct client *c)
 {
     const struct envelope *e = &c->session.envelope;
-    bool post = c->commit.to == c->x->spool.queue[QUEUE_POST];
+    const struct spool *spool = &c->x->spool;
+    const char *queue = c->commit.to == spool->queue[QUEUE_POST]     ? "jes/POST"
+                        : c->commit.to == spool->queue[QUEUE_SUBMIT] ? "jes/SUBMIT"
+                                                                     : "jes/PRT";
 
     if (c->commit.error != 0)
         MSG(log_of(c), T01SM001I, c->commit.name, strerror(c->commit.error),
@@ -337,7 +475,7 @@ static void log_message(const struct client *c)
     else
         MSG(log_of(c), T01SM050I, c->commit.name, e->from.text,
             msg_num((long long)c->session.data.octets).text, msg_num((long long)e->nto).text,
-            c->literal, post ? "jes/POST" : "jes/PRT");
+            c->literal, queue);
 }
 
 /* What is in memory, as an entry for the journal. NULL: memory is short. */
@@ -380,7 +518,7 @@ static void commit(struct client *c, struct buf *out)
     const struct site *site = c->x->program->site;
     enum spool_queue q = first_queue(c);
 
-    if (c->session.data.octets > site->divert)
+    if (!c->out && c->session.data.octets > site->divert)
         q = QUEUE_PRT;
     c->commit = (struct commit_file){.to = c->x->spool.queue[q], .arg = c};
     span_copy(span_of(c->file.name), c->commit.name, sizeof(c->commit.name));
@@ -432,8 +570,118 @@ static void begin_tls(struct client *c)
 
 static bool takes_input(const struct client *c)
 {
-    return !c->broken && !(c->session.phase & (RECEIVER_WAIT | RECEIVER_TLS | RECEIVER_CLOSED)) &&
-           wire_unsent(c->wire) < UNSENT_MAX;
+    return !c->broken && !(c->session.phase & RECEIVER_BUSY) && wire_unsent(c->wire) < UNSENT_MAX;
+}
+
+/* Logins. */
+
+/* SCRAM ends a response later than it is proven. */
+static void note_user(struct client *c)
+{
+    if (!c->session.authenticated || c->user[0] != '\0')
+        return;
+    memcpy(c->user, c->candidate, sizeof(c->user));
+    MSG(log_of(c), T01SM130I, c->user, c->literal);
+}
+
+/* The login is checked, well or not. */
+static void answer_login(struct client *c, enum receiver_verdict v, struct buf *out)
+{
+    struct login *l = c->login;
+
+    c->login = NULL;
+    receiver_login(&c->session, v, l->claim, out);
+    l->claim = NULL;
+    login_free(l);
+    note_user(c);
+}
+
+/* It waited long enough. */
+static void check_login(struct client *c, struct buf *out)
+{
+    if (login_desk_add(c->x->desk, c->login))
+        return;
+    MSG(log_of(c), T01SM132W, c->literal, "TOO MANY ARE BEING CHECKED");
+    answer_login(c, RECEIVER_TROUBLE, out);
+}
+
+static void settle(struct client *c);
+static void resume(struct client *c);
+
+static void on_patience(void *arg)
+{
+    struct client *c = arg;
+    struct buf out = {0};
+
+    if (c->login == NULL || c->session.phase != RECEIVER_LOGIN)
+        return;
+    check_login(c, &out);
+    send_replies(c, &out);
+    resume(c);
+}
+
+static bool new_login(struct client *c)
+{
+    const struct site *site = c->x->program->site;
+    struct buf name = {0};
+
+    c->login = calloc(1, sizeof(*c->login));
+    if (c->login == NULL)
+        return false;
+    *c->login = (struct login){.claim = receiver_claim(&c->session), .arg = c, .client = c->slot};
+    memcpy(c->login->userid, c->candidate, sizeof(c->candidate));
+    bool good = login_canonical(site, BUF_SPAN(&c->login->claim->name), &name);
+    c->login->name = penalty_name(c->x->penalty, BUF_SPAN(&name));
+    buf_free(&name);
+    return good;
+}
+
+/* The session waits: who failed of late waits before his login is looked at at all, so that giving
+ * up and coming again gains nothing. */
+static void start_login(struct client *c, struct buf *out)
+{
+    if (!new_login(c)) {
+        c->broken = true;
+        return;
+    }
+    int64_t ms = penalty_wait(c->x->penalty, c->slot, c->login->name, clock_steady_ms());
+    c->progress = true;
+    if (ms == 0) {
+        check_login(c, out);
+        return;
+    }
+    if (c->patience == NULL)
+        c->patience = loop_timer(c->x->loop, on_patience, c);
+    if (ms > 0 && c->patience != NULL && loop_timer_set(c->patience, ms))
+        return;
+    MSG(log_of(c), T01SM132W, c->literal, "TOO MANY OF IT FAILED");
+    answer_login(c, RECEIVER_TROUBLE, out);
+}
+
+void client_checked(void *arg, struct login *l)
+{
+    const struct client_context *x = arg;
+    struct client *c = l->arg;
+    struct buf out = {0};
+    unsigned failed = 0;
+
+    if (!l->claim->fits) {
+        failed = penalty_failed(x->penalty, l->client, l->name, clock_steady_ms());
+        MSG(&x->program->log, T01SM131W, l->userid[0] != '\0' ? l->userid : "(UNKNOWN)",
+            c != NULL ? c->literal : "(GONE)", msg_num((long long)failed).text);
+    }
+    if (c == NULL) {
+        login_free(l);
+        return;
+    }
+    if (c->session.phase != RECEIVER_LOGIN) { /* its time was up meanwhile */
+        c->login = NULL;
+        login_free(l);
+        return;
+    }
+    answer_login(c, l->claim->fits ? RECEIVER_GOOD : RECEIVER_WRONG, &out);
+    send_replies(c, &out);
+    resume(c);
 }
 
 /* Gives the session what it may take now; returns the rest. */
@@ -445,8 +693,11 @@ static struct span give(struct client *c, struct span in)
         if (c->session.phase != RECEIVER_DATA)
             trace(c, "<-", in);
         in = span_from(in, receiver_input(&c->session, in, &out));
+        note_user(c);
         if (c->session.phase == RECEIVER_WAIT)
             commit(c, &out);
+        if (c->session.phase == RECEIVER_LOGIN)
+            start_login(c, &out);
         send_replies(c, &out);
     }
     if (c->session.phase == RECEIVER_DATA)
@@ -555,15 +806,18 @@ static bool open_wire(struct client *c, int fd)
 }
 
 struct client *client_start(struct client_context *x, int fd, const struct sockaddr *peer,
-                            uint32_t slot, enum tls_mode mode)
+                            uint32_t slot, const struct listen_kind *kind)
 {
     struct client *c = calloc(1, sizeof(*c));
 
     if (c != NULL) {
-        *c = (struct client){.x = x, .fd = fd, .slot = slot, .mode = mode, .file.writer.fd = -1};
+        *c = (struct client){
+            .x = x, .fd = fd, .slot = slot, .mode = kind->tls, .file.writer.fd = -1};
         c->ends_ms = clock_steady_ms() + (int64_t)x->program->site->session * 1000;
         client_literal(peer, c->literal);
         receiver_open(&c->session, &x->site, &session_events, c);
+        c->session.submission = kind->submission;
+        c->session.trusted = networks_hold(x->program->site->relay, peer);
     }
     if (c == NULL || !open_wire(c, fd)) {
         free(c);

@@ -8,6 +8,9 @@
 #include "ssmtp/certificate.h"
 #include "ssmtp/commit.h"
 #include "ssmtp/crowd.h"
+#include "ssmtp/listen.h"
+#include "ssmtp/login.h"
+#include "ssmtp/penalty.h"
 #include "ssmtp/room.h"
 #include "ssmtp/session.h"
 
@@ -25,6 +28,9 @@ struct client_context {
     struct room room;
     struct crowd *crowd;
     struct certificate *certificate;
+    struct penalty *penalty;
+    const struct passwords *passwords; /* NULL: nobody logs in; a reload changes it */
+    struct login_desk *desk;
     unsigned worker;
     /* It is over: the client is freed after the call. */
     void (*gone)(void *arg, struct client *c);
@@ -33,11 +39,11 @@ struct client_context {
     size_t clients;
 };
 
-/* `mode`: how TLS begins there, never AUTO. Serves an accepted socket, whose client was let into
+/* `kind`: of where it came in. Serves an accepted socket, whose client was let into
  * the crowd at `slot`. The socket and the place in the crowd are its own from now on, even if it is
  * NULL for want of memory. */
 struct client *client_start(struct client_context *x, int fd, const struct sockaddr *peer,
-                            uint32_t slot, enum tls_mode mode);
+                            uint32_t slot, const struct listen_kind *kind);
 /* 421, at once or after the transaction in hand. The client may be freed in it. */
 void client_stop(struct client *c);
 /* 421 at once, unless a message is being committed: then after that. */
@@ -45,6 +51,8 @@ void client_expire(struct client *c);
 struct client *client_next(const struct client *c);
 /* What client_context.committer calls. */
 void client_committed(struct commit_file *f);
+/* What client_context.desk calls, with the context. */
+void client_checked(void *arg, struct login *l);
 
 enum { CLIENT_LITERAL = 64 };
 /* An address as a literal with brackets; "unknown" where there is none. */

@@ -49,7 +49,7 @@ static enum tls_mode resolved(uint64_t mode, uint64_t port)
                                        : TLSMODE_STARTTLS;
 }
 
-enum tls_mode listen_mode(const struct site *site, int fd)
+struct listen_kind listen_kind(const struct site *site, int fd)
 {
     union {
         struct sockaddr any;
@@ -65,8 +65,9 @@ enum tls_mode listen_mode(const struct site *site, int fd)
         port = ntohs(own.v6.sin6_port);
     for (size_t i = 0; i < site->services; i++)
         if (is_ours(&site->service[i]) && site->service[i].port == port)
-            return resolved(site->service[i].tls, port);
-    return resolved(TLSMODE_AUTO, port);
+            return (struct listen_kind){resolved(site->service[i].tls, port),
+                                        site->service[i].submission};
+    return (struct listen_kind){resolved(TLSMODE_AUTO, port), false};
 }
 
 bool listen_inherited(const struct site *site, struct listen_set *set, struct diag *d)
@@ -86,7 +87,9 @@ bool listen_inherited(const struct site *site, struct listen_set *set, struct di
     for (int fd = FIRST_INHERITED; set->n < n; fd++) {
         if (!take_inherited(fd, d))
             return false;
-        set->tls[set->n] = listen_mode(site, fd);
+        struct listen_kind kind = listen_kind(site, fd);
+        set->tls[set->n] = kind.tls;
+        set->submission[set->n] = kind.submission;
         set->fd[set->n++] = fd;
     }
     return true;
@@ -137,6 +140,7 @@ static bool open_service(const struct site_service *s, bool own, struct listen_s
         int fd = open_socket(a, own);
         if (fd >= 0) {
             set->tls[set->n] = resolved(s->tls, s->port);
+            set->submission[set->n] = s->submission;
             set->fd[set->n++] = fd;
         } else {
             error = errno;

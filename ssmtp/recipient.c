@@ -54,6 +54,18 @@ enum receiver_verdict recipient_find(const struct site *site, const struct usert
     return v;
 }
 
+bool recipient_postmaster(const struct site *site, struct address *to)
+{
+    char text[ADDRESS_TEXT_MAX + 1];
+    struct buf mailbox = {0};
+
+    buf_printf(&mailbox, "postmaster@%s", site->host);
+    bool good = span_copy(BUF_SPAN(&mailbox), text, sizeof(text)) &&
+                address_parse(span_of(text), ADDRESS_BARE_OK, to, NULL) == ADDRESS_GOOD;
+    buf_free(&mailbox);
+    return good;
+}
+
 /* A full name in a reply must not look like something else. */
 static bool is_plain(const char *full)
 {

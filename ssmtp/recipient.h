@@ -13,11 +13,14 @@
  *     the literal `own` (may be NULL)
  *
  * FORWARD is none of its business: the post office sends on and expands lists. So one recipient is
- * one X-To, and what is on disk names users only. Any other domain is not ours: nothing is ever
- * relayed. `own` is the address that the client connected to, as a literal with its brackets. */
+ * one X-To, and what is on disk names users only. Any other domain is not ours. `own` is the
+ * address that the client connected to, as a literal with its brackets. */
 enum receiver_verdict recipient_find(const struct site *site, const struct usertable *users,
                                      const char *own, const struct address *rcpt,
                                      struct address *to);
+
+/* The mailbox postmaster@host. False: the host is too long. */
+bool recipient_postmaster(const struct site *site, struct address *to);
 
 /* Who is meant by a path, a user ID, a mail name, or else a full name or a word of it? GOOD writes
  * `Full Name <mailbox>`, what of it is ASCII; the mailbox can be written to. AMBIGUOUS: several

@@ -25,7 +25,7 @@ struct server;
 struct listener {
     struct server *server;
     int fd;
-    enum tls_mode tls;
+    struct listen_kind kind;
     struct loop_event *event;
 };
 
@@ -75,15 +75,15 @@ static bool may_tell(struct server *s)
     return true;
 }
 
-static void turn_away(struct server *s, int fd, const union peer *peer, enum tls_mode mode,
-                      enum crowd_verdict v)
+static void turn_away(struct server *s, int fd, const union peer *peer,
+                      const struct listen_kind *kind, enum crowd_verdict v)
 {
     const char *why = v == CROWD_CLIENT ? "4.7.0 Too many connections from your address"
                                         : "4.3.2 Too many connections, try again later";
     char line[sizeof(s->context.site.host) + 80], literal[CLIENT_LITERAL];
 
     int n = snprintf(line, sizeof(line), "421 %s\r\n", why);
-    if (mode != TLSMODE_IMPLICIT)
+    if (kind->tls != TLSMODE_IMPLICIT)
         (void)!send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL); /* a courtesy */
     close(fd);
     client_literal(&peer->any, literal);
@@ -91,15 +91,15 @@ static void turn_away(struct server *s, int fd, const union peer *peer, enum tls
         MSG(&s->program->log, T01SM051W, literal, why);
 }
 
-static void let_in(struct server *s, int fd, const union peer *peer, enum tls_mode mode)
+static void let_in(struct server *s, int fd, const union peer *peer, const struct listen_kind *kind)
 {
     struct client_context *x = &s->context;
     uint32_t slot = crowd_slot(x->crowd, &peer->any);
 
     enum crowd_verdict v = crowd_enter(x->crowd, x->worker, slot);
     if (v != CROWD_ENTERED)
-        turn_away(s, fd, peer, mode, v);
-    else if (client_start(x, fd, &peer->any, slot, mode) == NULL && may_tell(s))
+        turn_away(s, fd, peer, kind, v);
+    else if (client_start(x, fd, &peer->any, slot, kind) == NULL && may_tell(s))
         MSG(&s->program->log, T01SM053W, strerror(ENOMEM));
 }
 
@@ -129,7 +129,7 @@ static void on_connection(void *arg)
         socklen_t size = sizeof(peer);
         int fd = accept4(l->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            let_in(l->server, fd, &peer, l->tls);
+            let_in(l->server, fd, &peer, &l->kind);
             continue;
         }
         if (errno == EAGAIN)
@@ -205,6 +205,9 @@ static void on_reload(void *arg)
     s->params->reloaded(s->params->arg);
     if (!certificate_load(s->context.certificate, s->program->site, &d))
         MSG(&s->program->log, T01SM003E, s->program->member, d.text);
+    if (!login_load(s->params->passwords, s->program->site, &d))
+        MSG(&s->program->log, T01SM003E, s->program->member, d.text);
+    s->context.passwords = *s->params->passwords;
 }
 
 /* Start and end. */
@@ -213,7 +216,8 @@ static bool open_listeners(struct server *s, const struct listen_set *set)
 {
     for (size_t i = 0; i < set->n; i++) {
         struct listener *l = &s->listener[s->listeners++];
-        *l = (struct listener){.server = s, .fd = set->fd[i], .tls = set->tls[i]};
+        *l = (struct listener){
+            .server = s, .fd = set->fd[i], .kind = {set->tls[i], set->submission[i]}};
         l->event = loop_readable(s->context.loop, l->fd, on_connection, l);
         if (l->event == NULL)
             return false;
@@ -228,7 +232,8 @@ static void start_single(struct server *s, int fd)
 
     s->single = true;
     getpeername(fd, &peer.any, &size);
-    let_in(s, fd, &peer, listen_mode(s->program->site, fd));
+    struct listen_kind kind = listen_kind(s->program->site, fd);
+    let_in(s, fd, &peer, &kind);
     end_if_empty(s);
 }
 
@@ -313,7 +318,8 @@ static int serve(struct server *s, const struct server_params *params)
     if (params->parent >= 0)
         s->parent = loop_readable(x->loop, params->parent, on_parent_gone, s);
     x->committer = open_journal(s, params) ? new_committer(s) : NULL;
-    bool good = s->rest != NULL && s->grace != NULL && x->committer != NULL &&
+    x->desk = login_desk_new(x->loop, client_checked, x);
+    bool good = s->rest != NULL && s->grace != NULL && x->committer != NULL && x->desk != NULL &&
                 (params->parent < 0 || s->parent != NULL) &&
                 (params->listeners == NULL || open_listeners(s, params->listeners));
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
@@ -324,6 +330,7 @@ static int serve(struct server *s, const struct server_params *params)
         loop_run(x->loop);
     int saved = errno;
     committer_free(x->committer);
+    login_desk_free(x->desk);
     redo_close(&s->redo);
     for (size_t i = 0; i < s->listeners; i++)
         loop_forget(s->listener[i].event);
@@ -345,6 +352,8 @@ int server_run(const struct server_params *params)
     *x = (struct client_context){.program = params->program,
                                  .crowd = params->crowd,
                                  .certificate = params->certificate,
+                                 .penalty = params->penalty,
+                                 .passwords = *params->passwords,
                                  .worker = params->worker,
                                  .gone = on_gone,
                                  .arg = &s};

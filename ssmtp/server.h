@@ -6,6 +6,8 @@
 #include "ssmtp/certificate.h"
 #include "ssmtp/crowd.h"
 #include "ssmtp/listen.h"
+#include "ssmtp/login.h"
+#include "ssmtp/penalty.h"
 
 struct server_params {
     struct program *program;
@@ -14,7 +16,9 @@ struct server_params {
     int single;
     int parent; /* at its end when the parent is gone; -1: there is none */
     struct crowd *crowd;
+    struct penalty *penalty;
     struct certificate *certificate; /* this process's own */
+    struct passwords **passwords;    /* the same */
     unsigned worker;                 /* its row in the crowd */
     uint64_t journal;                /* octets that its journal is to have; 0: none */
     /* The configuration was read again: sets the limits of the crowd. */

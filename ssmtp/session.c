@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base64.h"
 #include "lib/reply.h"
 
 /* Every fixed reply there is. */
 enum answer {
     ANSWER_NONE,
     ANSWER_TLS,
+    ANSWER_LOGGED_IN,
     ANSWER_BYE,
     ANSWER_OK,
     ANSWER_SENDER,
@@ -23,6 +25,7 @@ enum answer {
     ANSWER_TROUBLE,
     ANSWER_FULL,
     ANSWER_MANY_RECIPIENTS,
+    ANSWER_NO_LOGIN_NOW,
     ANSWER_UNKNOWN_VERB,
     ANSWER_LINE_LONG,
     ANSWER_LINE_OCTETS,
@@ -34,6 +37,22 @@ enum answer {
     ANSWER_SIZE_SYNTAX,
     ANSWER_BODY_SYNTAX,
     ANSWER_TWICE,
+    ANSWER_AUTH_SYNTAX,
+    ANSWER_AUTH_PARAMETER,
+    ANSWER_BASE64,
+    ANSWER_EXCHANGE,
+    ANSWER_CANCELLED,
+    ANSWER_NO_AUTH,
+    ANSWER_NO_AUTH_HERE,
+    ANSWER_AUTH_TWICE,
+    ANSWER_MECHANISM,
+    ANSWER_TLS_FIRST,
+    ANSWER_LOGIN_FIRST,
+    ANSWER_WRONG,
+    ANSWER_AUTH_CLEAR,
+    ANSWER_LOGINS,
+    ANSWER_NOT_YOURS,
+    ANSWER_AUTH_LONG,
     ANSWER_NO_EXPN,
     ANSWER_NO_TLS,
     ANSWER_NO_TLS_HERE,
@@ -62,6 +81,7 @@ static const struct {
     const char *enhanced, *text;
 } answers[ANSWERS] = {
     [ANSWER_TLS] = {220, "2.0.0", "Begin TLS"},
+    [ANSWER_LOGGED_IN] = {235, "2.7.0", "You are logged in"},
     [ANSWER_BYE] = {221, "2.0.0", "Goodbye"},
     [ANSWER_OK] = {250, "2.0.0", "OK"},
     [ANSWER_SENDER] = {250, "2.1.0", "Sender OK"},
@@ -71,11 +91,14 @@ static const struct {
     [ANSWER_STOPPING] = {421, "4.3.2", "Service is closing down, come again"},
     [ANSWER_TIME_UP] = {421, "4.4.2", "Time is up, closing"},
     [ANSWER_ERRORS] = {421, "4.7.0", "Too many bad commands, closing"},
+    [ANSWER_LOGINS] = {421, "4.7.0", "Too many logins failed, closing"},
     [ANSWER_TROUBLE] = {451, "4.3.0", "Local error, try again later"},
     [ANSWER_FULL] = {452, "4.3.1", "No room for the message, try again later"},
     [ANSWER_MANY_RECIPIENTS] = {452, "4.5.3", "Too many recipients, send to the others later"},
+    [ANSWER_NO_LOGIN_NOW] = {454, "4.7.0", "Logins cannot be checked now, try again later"},
     [ANSWER_UNKNOWN_VERB] = {500, "5.5.1", "No such command, HELP lists them"},
     [ANSWER_LINE_LONG] = {500, "5.5.2", "Command line longer than 512 octets"},
+    [ANSWER_AUTH_LONG] = {500, "5.5.6", "Authentication exchange longer than 12288 octets"},
     [ANSWER_LINE_OCTETS] = {500, "5.5.2", "Command line with NUL, or CR or LF alone"},
     [ANSWER_HELO_SYNTAX] = {501, "5.5.4", "Name yourself: EHLO domain"},
     [ANSWER_MAIL_SYNTAX] = {501, "5.5.4", "Write MAIL FROM:<address>"},
@@ -85,21 +108,35 @@ static const struct {
     [ANSWER_SIZE_SYNTAX] = {501, "5.5.4", "SIZE takes 1 to 20 digits"},
     [ANSWER_BODY_SYNTAX] = {501, "5.5.4", "BODY is 7BIT or 8BITMIME"},
     [ANSWER_TWICE] = {501, "5.5.4", "A parameter stands twice"},
+    [ANSWER_AUTH_SYNTAX] = {501, "5.5.4", "Write AUTH mechanism [initial-response]"},
+    [ANSWER_AUTH_PARAMETER] = {501, "5.5.4", "AUTH is <> or an address in xtext"},
+    [ANSWER_BASE64] = {501, "5.5.2", "That is no base64"},
+    [ANSWER_EXCHANGE] = {501, "5.5.2", "That does not belong into this exchange"},
+    [ANSWER_CANCELLED] = {501, "5.7.0", "Cancelled"},
     [ANSWER_NO_EXPN] = {502, "5.5.1", "Lists are not expanded here"},
     [ANSWER_NO_TLS] = {502, "5.5.1", "TLS is not offered here"},
+    [ANSWER_NO_AUTH] = {502, "5.5.1", "Nobody logs in at this service"},
     [ANSWER_NO_TLS_HERE] = {503, "5.5.1", "STARTTLS comes after EHLO, outside a transaction"},
+    [ANSWER_NO_AUTH_HERE] = {503, "5.5.1", "AUTH comes after EHLO, outside a transaction"},
+    [ANSWER_AUTH_TWICE] = {503, "5.5.1", "You are logged in already"},
     [ANSWER_TLS_TWICE] = {503, "5.5.1", "TLS is on already"},
     [ANSWER_NO_MAIL_HERE] = {503, "5.5.1", "MAIL comes after EHLO, once in a transaction"},
     [ANSWER_NO_RCPT_HERE] = {503, "5.5.1", "RCPT comes after MAIL"},
     [ANSWER_NO_DATA_HERE] = {503, "5.5.1", "DATA comes after MAIL and an accepted RCPT"},
     [ANSWER_GREETING_FIRST] = {503, "5.5.1", "Wait for the greeting"},
     [ANSWER_NO_HELP] = {504, "5.5.4", "There is no help on that"},
+    [ANSWER_MECHANISM] = {504, "5.5.4", "This mechanism is not offered, EHLO lists them"},
+    [ANSWER_TLS_FIRST] = {530, "5.7.0", "Issue STARTTLS first, then AUTH"},
+    [ANSWER_LOGIN_FIRST] = {530, "5.7.0", "Log in first, by AUTH"},
+    [ANSWER_WRONG] = {535, "5.7.8", "Name or password is wrong"},
+    [ANSWER_AUTH_CLEAR] = {538, "5.7.11", "Nobody logs in without TLS: issue STARTTLS first"},
     [ANSWER_UNKNOWN_USER] = {550, "5.1.1", "No such user here"},
     [ANSWER_NOT_OURS] = {550, "5.7.1", "Not a domain of this host, and nothing is relayed"},
     [ANSWER_BARE] = {550, "5.6.11", "Text with NUL, or CR or LF alone: lines end with CRLF"},
     [ANSWER_TOO_LARGE] = {552, "5.3.4", "Message too large"},
     [ANSWER_LONG_HEADER] = {552, "5.3.4", "Message header larger than 1 MiB"},
     [ANSWER_EIGHT_BIT] = {553, "5.6.7", "Addresses must be ASCII, SMTPUTF8 is not offered"},
+    [ANSWER_NOT_YOURS] = {553, "5.7.1", "Not your address: send as your own mail name"},
     [ANSWER_AMBIGUOUS] = {553, "5.1.4", "Ambiguous: several users have that name"},
     [ANSWER_LOOP] = {554, "5.4.6", "Too many Received fields: the mail goes in circles"},
     [ANSWER_EARLY] = {554, "5.5.0", "You spoke before the greeting, closing"},
@@ -108,9 +145,10 @@ static const struct {
 };
 
 static const enum answer verdict_answers[RECEIVER_VERDICTS] = {
-    [RECEIVER_GOOD] = ANSWER_RECIPIENT,    [RECEIVER_UNKNOWN] = ANSWER_UNKNOWN_USER,
-    [RECEIVER_NOT_OURS] = ANSWER_NOT_OURS, [RECEIVER_FULL] = ANSWER_FULL,
-    [RECEIVER_TROUBLE] = ANSWER_TROUBLE,   [RECEIVER_AMBIGUOUS] = ANSWER_AMBIGUOUS,
+    [RECEIVER_GOOD] = ANSWER_RECIPIENT,      [RECEIVER_UNKNOWN] = ANSWER_UNKNOWN_USER,
+    [RECEIVER_NOT_OURS] = ANSWER_NOT_OURS,   [RECEIVER_FULL] = ANSWER_FULL,
+    [RECEIVER_TROUBLE] = ANSWER_TROUBLE,     [RECEIVER_AMBIGUOUS] = ANSWER_AMBIGUOUS,
+    [RECEIVER_NOT_YOURS] = ANSWER_NOT_YOURS, [RECEIVER_WRONG] = ANSWER_WRONG,
 };
 
 static void say(enum answer a, struct buf *out)
@@ -160,6 +198,14 @@ static void to_idle(struct receiver *r, struct buf *out)
         say_closing(r, ANSWER_STOPPING, out);
 }
 
+/* No exchange any more. */
+static void end_exchange(struct receiver *r)
+{
+    sasl_free(r->sasl);
+    r->sasl = NULL;
+    r->phase = RECEIVER_IDLE;
+}
+
 /* HELO and EHLO. */
 
 /* The name in its written form if it is a domain or a literal, else "unknown": it goes into the
@@ -174,6 +220,15 @@ static void take_helo(struct receiver *r, struct span name)
         span_copy(address_domain(&a), r->helo, sizeof(r->helo));
     else if (!domain_valid(name, false) || !span_copy(name, r->helo, sizeof(r->helo)))
         span_copy(SPAN("unknown"), r->helo, sizeof(r->helo));
+}
+
+static void offer_logins(const struct receiver *r, struct buf *text)
+{
+    if (!r->submission || !r->secure)
+        return;
+    buf_adds(text, "\nAUTH");
+    for (size_t i = 0; sasl_name(i) != NULL; i++)
+        buf_printf(text, " %s", sasl_name(i));
 }
 
 static void begin_session(struct receiver *r, struct span args, bool esmtp, struct buf *out)
@@ -193,6 +248,8 @@ static void begin_session(struct receiver *r, struct span args, bool esmtp, stru
                    r->site->maxsize);
     if (esmtp && !r->secure && r->events->starttls(r->arg))
         buf_adds(&text, "\nSTARTTLS");
+    if (esmtp)
+        offer_logins(r, &text);
     if (!reply_write(out, 250, NULL, BUF_SPAN(&text)) || text.failed)
         out->failed = true;
     buf_free(&text);
@@ -207,6 +264,16 @@ static void do_helo(struct receiver *r, struct span args, struct buf *out)
 static void do_ehlo(struct receiver *r, struct span args, struct buf *out)
 {
     begin_session(r, args, true, out);
+}
+
+/* A line may have held a password. */
+static void clear_line(struct receiver *r)
+{
+    if (r->submission)
+        explicit_bzero(r->line, r->line_len);
+    buf_wipe(&r->long_line);
+    r->line_len = 0;
+    r->line_long = false;
 }
 
 /* STARTTLS. Nothing may come with it (its row says so): the reply is the last word in clear. */
@@ -230,11 +297,153 @@ void receiver_secured(struct receiver *r, struct buf *out)
     r->esmtp = false;
     span_copy(SPAN("unknown"), r->helo, sizeof(r->helo));
     forget(r);
-    r->line_len = 0;
-    r->line_long = r->line_cr = false;
+    clear_line(r);
+    r->line_cr = false;
     if (r->phase == RECEIVER_TLS)
         r->phase = RECEIVER_START;
     if (r->stopping)
+        say_closing(r, ANSWER_STOPPING, out);
+}
+
+/* AUTH, RFC 4954. */
+
+static void say_challenge(struct receiver *r, struct buf *challenge, struct buf *out)
+{
+    struct buf text = {0};
+
+    if (!base64_encode(BUF_SPAN(challenge), &text) ||
+        !reply_write(out, 334, NULL, BUF_SPAN(&text)) || text.failed)
+        out->failed = true;
+    buf_free(&text);
+    r->phase = RECEIVER_AUTH;
+}
+
+static void log_in(struct receiver *r, struct buf *out)
+{
+    end_exchange(r);
+    r->authenticated = true;
+    say(ANSWER_LOGGED_IN, out);
+    if (r->stopping)
+        say_closing(r, ANSWER_STOPPING, out);
+}
+
+static void break_off(struct receiver *r, enum answer a, struct buf *out)
+{
+    end_exchange(r);
+    refuse(r, a, out);
+    if (r->stopping && r->phase != RECEIVER_CLOSED)
+        say_closing(r, ANSWER_STOPPING, out);
+}
+
+static void go_on(struct receiver *r, enum sasl_result result, struct buf *challenge,
+                  struct buf *out)
+{
+    switch (result) {
+    case SASL_ASK:
+        say_challenge(r, challenge, out);
+        break;
+    case SASL_CLAIM:
+        r->phase = RECEIVER_LOGIN;
+        break;
+    case SASL_DONE:
+        log_in(r, out);
+        break;
+    case SASL_MALFORMED:
+        break_off(r, ANSWER_EXCHANGE, out);
+        break;
+    case SASL_TROUBLE:
+        end_exchange(r);
+        say(ANSWER_NO_LOGIN_NOW, out);
+        break;
+    }
+}
+
+static void take_response(struct receiver *r, struct span text, struct buf *out)
+{
+    const struct sasl_users users = {r->events->secret, r->events->nonce, r->arg};
+    struct buf octets = {0}, challenge = {0};
+
+    buf_reserve(&octets, text.n);
+    if (span_eq(text, SPAN("*")))
+        break_off(r, ANSWER_CANCELLED, out);
+    else if (octets.failed)
+        go_on(r, SASL_TROUBLE, NULL, out);
+    else if (!base64_decode(text, &octets))
+        break_off(r, ANSWER_BASE64, out);
+    else
+        go_on(r, sasl_step(r->sasl, &users, BUF_SPAN(&octets), &challenge), &challenge, out);
+    buf_wipe(&octets);
+    buf_wipe(&challenge);
+}
+
+/* Why there can be no login; NONE: there can. */
+static enum answer no_login(const struct receiver *r)
+{
+    const struct {
+        bool is;
+        enum answer answer;
+    } reasons[] = {
+        {!r->submission, ANSWER_NO_AUTH},
+        {!r->secure, ANSWER_AUTH_CLEAR},
+        {r->authenticated, ANSWER_AUTH_TWICE},
+        {!r->esmtp, ANSWER_NO_AUTH_HERE},
+    };
+
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+        if (reasons[i].is)
+            return reasons[i].answer;
+    return ANSWER_NONE;
+}
+
+static void do_auth(struct receiver *r, struct span args, struct buf *out)
+{
+    size_t end = span_find(args, ' ');
+    struct span response = span_trim(span_from(args, end));
+    enum answer a = no_login(r);
+    bool known = true;
+
+    if (a == ANSWER_NONE && (args.n == 0 || span_find(response, ' ') < response.n))
+        a = ANSWER_AUTH_SYNTAX;
+    if (a == ANSWER_NONE) {
+        r->sasl = sasl_new((struct span){args.p, end}, &known);
+        a = !known ? ANSWER_MECHANISM : r->sasl == NULL ? ANSWER_NO_LOGIN_NOW : ANSWER_NONE;
+    }
+    if (a != ANSWER_NONE) {
+        refuse(r, a, out);
+    } else if (response.n == 0) {
+        struct buf greeting = {0};
+        buf_adds(&greeting, sasl_greeting(r->sasl));
+        say_challenge(r, &greeting, out);
+        buf_free(&greeting);
+    } else {
+        take_response(r, span_eq(response, SPAN("=")) ? (struct span){"", 0} : response, out);
+    }
+}
+
+struct sasl *receiver_claim(struct receiver *r)
+{
+    struct sasl *claim = r->sasl;
+
+    r->sasl = NULL;
+    return claim;
+}
+
+void receiver_login(struct receiver *r, enum receiver_verdict v, struct sasl *claim,
+                    struct buf *out)
+{
+    struct buf challenge = {0};
+
+    r->sasl = claim;
+    if (v == RECEIVER_GOOD) {
+        go_on(r, sasl_proven(claim, &challenge), &challenge, out);
+        buf_free(&challenge);
+        return;
+    }
+    end_exchange(r);
+    say(v == RECEIVER_WRONG ? ANSWER_WRONG : ANSWER_NO_LOGIN_NOW, out);
+    if (v == RECEIVER_WRONG && ++r->logins >= RECEIVER_LOGINS)
+        say_closing(r, ANSWER_LOGINS, out);
+    else if (r->stopping)
         say_closing(r, ANSWER_STOPPING, out);
 }
 
@@ -298,12 +507,24 @@ static enum answer take_body(struct receiver *r, struct span value)
                : ANSWER_BODY_SYNTAX;
 }
 
+/* RFC 4954 5: whom the mail is of, as somebody else knows him. It means nothing here. */
+static enum answer take_auth(struct receiver *r, struct span value)
+{
+    if (!r->submission || !r->secure)
+        return ANSWER_PARAMETER;
+    for (size_t i = 0; i < value.n; i++)
+        if (value.p[i] < '!' || value.p[i] > '~' || value.p[i] == '=')
+            return ANSWER_AUTH_PARAMETER;
+    return value.n > 0 ? ANSWER_NONE : ANSWER_AUTH_PARAMETER;
+}
+
 static const struct {
     const char *keyword;
     enum answer (*take)(struct receiver *r, struct span value);
 } parameters[] = {
     {"SIZE", take_size},
     {"BODY", take_body},
+    {"AUTH", take_auth},
 };
 enum { PARAMETERS = sizeof(parameters) / sizeof(parameters[0]) };
 
@@ -342,6 +563,10 @@ static void do_mail(struct receiver *r, struct span args, struct buf *out)
     struct address from;
     struct span rest;
 
+    if (r->submission && !r->trusted && !r->authenticated) {
+        refuse(r, r->secure ? ANSWER_LOGIN_FIRST : ANSWER_TLS_FIRST, out);
+        return;
+    }
     if (!take_path(r, args, SPAN("FROM:"), ADDRESS_NULL_OK, &from, &rest, out))
         return;
     enum answer a = take_parameters(r, rest);
@@ -353,7 +578,9 @@ static void do_mail(struct receiver *r, struct span args, struct buf *out)
         refuse(r, a, out);
         return;
     }
-    enum receiver_verdict v = r->events->room(r->arg, r->size);
+    enum receiver_verdict v = r->authenticated ? r->events->sender(r->arg, &from) : RECEIVER_GOOD;
+    if (v == RECEIVER_GOOD)
+        v = r->events->room(r->arg, r->size);
     if (v != RECEIVER_GOOD) {
         say(verdict_answers[v], out);
         return;
@@ -401,6 +628,22 @@ static bool add_recipient(struct receiver *r, const struct address *to)
         return false;
     r->seen[r->envelope.nto - 1] = h;
     return true;
+}
+
+bool receiver_readdress(struct receiver *r,
+                        bool (*map)(void *arg, const struct address *given, struct address *to),
+                        void *arg)
+{
+    struct address *given = r->envelope.to, to;
+    size_t n = r->envelope.nto;
+    bool good = true;
+
+    r->envelope.to = NULL;
+    r->envelope.nto = r->envelope.cap = 0;
+    for (size_t i = 0; good && i < n; i++)
+        good = map(arg, &given[i], &to) && add_recipient(r, &to);
+    free(given);
+    return good;
 }
 
 /* Closes the session of one who asks for too many that are not there. */
@@ -604,6 +847,8 @@ static const struct verb {
      "wait for 354, then send the text and a line with a dot"},
     {"STARTTLS", "", RECEIVER_IDLE, ANSWER_NO_TLS_HERE, true, true, do_starttls,
      "wait for 220, then begin TLS; only where EHLO offers it"},
+    {"AUTH", " mechanism [initial-response]", RECEIVER_IDLE, ANSWER_NO_AUTH_HERE, true, true,
+     do_auth, "log in; only where EHLO offers it"},
     {"RSET", "", GREETED, ANSWER_GREETING_FIRST, false, true, do_rset, "forget the transaction"},
     {"NOOP", " [text]", GREETED, ANSWER_GREETING_FIRST, false, true, do_noop, "do nothing"},
     {"VRFY", " user", GREETED, ANSWER_GREETING_FIRST, false, true, do_vrfy, "ask about a user"},
@@ -650,16 +895,50 @@ const char *receiver_verb(size_t i, unsigned *phases)
 
 /* Lines. */
 
+/* A response may be longer than other lines, and so may AUTH with one. */
+static bool may_be_long(const struct receiver *r)
+{
+    struct span line = {r->line, r->line_len};
+
+    return r->phase == RECEIVER_AUTH ||
+           (r->submission && r->secure && span_starts_nocase(line, SPAN("AUTH ")));
+}
+
+static void keep_long(struct receiver *r, struct span s)
+{
+    struct buf *all = &r->long_line;
+
+    if (all->len == 0 && buf_reserve(all, SASL_LINE)) /* at once: no copy stays behind */
+        buf_add(all, r->line, r->line_len);
+    if (all->failed || s.n > SASL_LINE - all->len)
+        r->line_long = true;
+    else
+        buf_addspan(all, s);
+}
+
 static void keep_octets(struct receiver *r, struct span s)
 {
     size_t room = sizeof(r->line) - r->line_len;
+    struct span first = {s.p, s.n < room ? s.n : room};
 
-    if (s.n > room) {
+    memcpy(r->line + r->line_len, first.p, first.n);
+    r->line_len += first.n;
+    s = span_from(s, first.n);
+    if (s.n == 0 || r->line_long)
+        return;
+    if (may_be_long(r))
+        keep_long(r, s);
+    else
         r->line_long = true;
-        s.n = room;
-    }
-    memcpy(r->line + r->line_len, s.p, s.n);
-    r->line_len += s.n;
+}
+
+static struct span whole_line(const struct receiver *r)
+{
+    struct span line = {r->line, r->line_len};
+
+    if (r->long_line.len > 0)
+        line = BUF_SPAN(&r->long_line);
+    return (struct span){line.p, line.n - 2};
 }
 
 /* Takes octets up to the next CR LF. True when it came; of a line that is too long the beginning
@@ -711,12 +990,17 @@ static void take_line(struct receiver *r, struct span *in, struct buf *out)
 {
     if (!gather_line(r, in))
         return;
-    if (r->line_long)
-        refuse(r, ANSWER_LINE_LONG, out);
+    if (r->phase == RECEIVER_AUTH && r->line_long)
+        break_off(r, ANSWER_AUTH_LONG, out);
+    else if (r->line_long)
+        refuse(r, may_be_long(r) ? ANSWER_AUTH_LONG : ANSWER_LINE_LONG, out);
+    else if (r->phase == RECEIVER_AUTH && has_stray_octet(whole_line(r)))
+        break_off(r, ANSWER_BASE64, out);
+    else if (r->phase == RECEIVER_AUTH)
+        take_response(r, whole_line(r), out);
     else
-        take_command(r, (struct span){r->line, r->line_len - 2}, in->n > 0, out);
-    r->line_len = 0;
-    r->line_long = false;
+        take_command(r, whole_line(r), in->n > 0, out);
+    clear_line(r);
 }
 
 size_t receiver_input(struct receiver *r, struct span in, struct buf *out)
@@ -725,8 +1009,7 @@ size_t receiver_input(struct receiver *r, struct span in, struct buf *out)
 
     if (r->phase == RECEIVER_CONNECTED && in.n > 0)
         say_closing(r, ANSWER_EARLY, out);
-    while (in.n > 0 && !(r->phase & (RECEIVER_WAIT | RECEIVER_TLS | RECEIVER_CLOSED)) &&
-           out->len < RECEIVER_REPLIES_MAX) {
+    while (in.n > 0 && !(r->phase & RECEIVER_BUSY) && out->len < RECEIVER_REPLIES_MAX) {
         if (r->phase == RECEIVER_DATA)
             take_text(r, &in, out);
         else
@@ -746,6 +1029,8 @@ void receiver_close(struct receiver *r)
 {
     drop_message(r, "connection lost");
     forget(r);
+    clear_line(r);
+    end_exchange(r);
     r->phase = RECEIVER_CLOSED;
 }
 
@@ -763,7 +1048,7 @@ void receiver_greet(struct receiver *r, struct buf *out)
 void receiver_stop(struct receiver *r, struct buf *out)
 {
     r->stopping = true;
-    if (r->phase & (RECEIVER_CONNECTED | RECEIVER_START | RECEIVER_IDLE))
+    if (r->phase & (RECEIVER_CONNECTED | RECEIVER_START | RECEIVER_IDLE | RECEIVER_AUTH))
         say_closing(r, ANSWER_STOPPING, out);
 }
 

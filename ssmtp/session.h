@@ -4,16 +4,20 @@
  *   CONNECTED -> START -> IDLE -> MAIL -> RCPT -> DATA -> WAIT -> IDLE ...      any -> CLOSED
  *             greet    HELO   MAIL    RCPT    DATA    CRLF.CRLF   receiver_committed()
  *                      IDLE -> TLS -> START                        STARTTLS, receiver_secured()
+ *                      IDLE -> AUTH -> LOGIN -> IDLE               AUTH, receiver_login()
  *
  * One table of verbs says in which phases each is lawful (session.c). Trusts nothing that comes in:
  * a command line is bounded and ends with CR LF only, the tail of a longer one is never a command,
- * and no octet of a client gets into a reply. In WAIT nothing is taken: what a client sent ahead
- * stays unread until the reply before it is known. */
+ * and no octet of a client gets into a reply. In WAIT and LOGIN nothing is taken: what a client
+ * sent ahead stays unread until the reply before it is known.
+ *
+ * Nobody relays but who logged in, or is in a network that may. */
 #ifndef SSMTP_SESSION_H
 #define SSMTP_SESSION_H
 
 #include "lib/envelope.h"
 #include "ssmtp/data.h"
+#include "ssmtp/sasl.h"
 
 enum receiver_phase {
     RECEIVER_CONNECTED = 1, /* receiver_greet() was not called yet */
@@ -24,12 +28,18 @@ enum receiver_phase {
     RECEIVER_DATA = 32,     /* text is coming */
     RECEIVER_WAIT = 64,     /* a message is whole: store it, then receiver_committed() */
     RECEIVER_TLS = 256,     /* 220 was said: the handshake, then receiver_secured() */
+    RECEIVER_AUTH = 512,    /* a response of the client's is waited for */
+    RECEIVER_LOGIN = 1024,  /* a login is to be checked: receiver_claim(), receiver_login() */
     RECEIVER_CLOSED = 128   /* close the connection when the replies are sent */
 };
+
+/* Phases in which no octet is taken. */
+enum { RECEIVER_BUSY = RECEIVER_WAIT | RECEIVER_TLS | RECEIVER_LOGIN | RECEIVER_CLOSED };
 
 enum {
     RECEIVER_LINE = 512,             /* octets of a command line with CR LF, 4.5.3.1.4 */
     RECEIVER_ERRORS = 20,            /* bad commands before 421; a message stored clears them */
+    RECEIVER_LOGINS = 3,             /* logins that failed before 421 */
     RECEIVER_STRANGERS = 1000,       /* recipients refused before 421 */
     RECEIVER_IDLING = 100,           /* commands that move no mail before they count as bad */
     RECEIVER_HOPS = 100,             /* Received fields: a loop, 6.3 */
@@ -43,6 +53,8 @@ enum receiver_verdict {
     RECEIVER_UNKNOWN,   /* recipient: no such user */
     RECEIVER_NOT_OURS,  /* recipient: not of this site */
     RECEIVER_AMBIGUOUS, /* verify: several users */
+    RECEIVER_NOT_YOURS, /* sender: another's address */
+    RECEIVER_WRONG,     /* login: no such name and password */
     RECEIVER_FULL,      /* no room on the disk */
     RECEIVER_TROUBLE,   /* an error of our own; the client may try again */
     RECEIVER_VERDICTS
@@ -78,6 +90,11 @@ struct receiver_events {
     enum receiver_verdict (*verify)(void *arg, struct span who, struct buf *to);
     /* Can TLS begin by STARTTLS? */
     bool (*starttls)(void *arg);
+    /* May whoever logged in send as `from`? GOOD or NOT_YOURS. */
+    enum receiver_verdict (*sender)(void *arg, const struct address *from);
+    /* Of AUTH: see sasl.h. */
+    bool (*secret)(void *arg, struct span name, struct scram_secret *s);
+    bool (*nonce)(void *arg, char out[SASL_NONCE + 1]);
 };
 
 struct receiver {
@@ -85,11 +102,16 @@ struct receiver {
     const struct receiver_site *site;
     const struct receiver_events *events;
     void *arg;
-    bool esmtp;                        /* the session began with EHLO */
-    bool secure;                       /* under TLS */
-    bool stopping;                     /* 421 when the transaction in hand is over */
-    bool message;                      /* between `begin` and WAIT or `drop` */
-    bool quit;                         /* the client closed the session, by QUIT */
+    bool esmtp;         /* the session began with EHLO */
+    bool secure;        /* under TLS */
+    bool submission;    /* set it after receiver_open(): mail is taken of those who log in */
+    bool trusted;       /* the same: but this client need not */
+    bool authenticated; /* he did */
+    unsigned logins;    /* that failed */
+    struct sasl *sasl;  /* in AUTH and LOGIN */
+    bool stopping;      /* 421 when the transaction in hand is over */
+    bool message;       /* between `begin` and WAIT or `drop` */
+    bool quit;          /* the client closed the session, by QUIT */
     char helo[ADDRESS_DOMAIN_MAX + 1]; /* a domain or literal, or "unknown" */
     struct envelope envelope;          /* as it goes to the spool file: each recipient once */
     uint32_t *seen;                    /* a hash of each recipient in it */
@@ -103,6 +125,7 @@ struct receiver {
     char line[RECEIVER_LINE]; /* as far as it came */
     size_t line_len;
     bool line_long, line_cr; /* it is too long; its last octet so far is CR */
+    struct buf long_line;    /* of AUTH alone: all of a line that is longer than `line` */
 };
 
 void receiver_open(struct receiver *r, const struct receiver_site *site,
@@ -121,6 +144,17 @@ size_t receiver_input(struct receiver *r, struct span in, struct buf *out);
 /* In WAIT: what became of the message. `name` goes into the reply to GOOD. */
 void receiver_committed(struct receiver *r, enum receiver_verdict v, const char *name,
                         struct buf *out);
+/* In LOGIN: what the client claims, for sasl_check(); it is the caller's until receiver_login(), or
+ * sasl_free() if the session ended. */
+struct sasl *receiver_claim(struct receiver *r);
+/* GOOD: what was checked, if it fits; WRONG; or TROUBLE: it could not be checked. */
+void receiver_login(struct receiver *r, enum receiver_verdict v, struct sasl *claim,
+                    struct buf *out);
+/* Puts other addresses into the envelope, each once: `map` says which. Before or in `begin`. False:
+ * memory is short, or `map` said so. */
+bool receiver_readdress(struct receiver *r,
+                        bool (*map)(void *arg, const struct address *given, struct address *to),
+                        void *arg);
 /* No more messages: 421, at once or when the transaction in hand is over. */
 void receiver_stop(struct receiver *r, struct buf *out);
 /* 421 and CLOSED in any phase but WAIT: its time is up, or (stopping) ours. */

@@ -38,7 +38,9 @@ struct ssmtp {
     bool shared; /* all workers use listeners[0] */
     struct crowd *crowd;
     struct crew crew;
+    struct penalty *penalty;
     struct certificate certificate;
+    struct passwords *passwords;
     int single; /* the connection of inetd, or -1 */
 };
 
@@ -221,7 +223,9 @@ static int work(void *arg, unsigned worker)
                                    .single = s->single,
                                    .parent = s->crew.child ? s->crew.alive : -1,
                                    .crowd = s->crowd,
+                                   .penalty = s->penalty,
                                    .certificate = &s->certificate,
+                                   .passwords = &s->passwords,
                                    .worker = worker,
                                    .journal = s->options.journal << 10,
                                    .reloaded = limit_crowd,
@@ -249,23 +253,29 @@ static void died(void *arg, unsigned worker, int status)
     MSG(&s->program.log, T01SM055E, msg_num(worker + 1).text, how);
 }
 
-static bool load_certificate(struct ssmtp *s)
+/* Certificates and passwords. */
+static bool load_secrets(struct ssmtp *s)
 {
     struct diag d;
 
-    if (certificate_load(&s->certificate, s->program.site, &d))
-        return true;
-    MSG(&s->program.log, T01SM003E, s->program.member, d.text);
-    return false;
+    bool certified = certificate_load(&s->certificate, s->program.site, &d);
+    if (!certified)
+        MSG(&s->program.log, T01SM003E, s->program.member, d.text);
+    bool known = login_load(&s->passwords, s->program.site, &d);
+    if (!known)
+        MSG(&s->program.log, T01SM003E, s->program.member, d.text);
+    return certified && known;
 }
 
 /* For --check. */
-static bool certificate_fits(const struct program *p, struct diag *d)
+static bool secrets_fit(const struct program *p, struct diag *d)
 {
+    struct passwords *passwords = NULL;
     struct certificate c = {0};
-    bool good = certificate_load(&c, p->site, d);
+    bool good = certificate_load(&c, p->site, d) && login_load(&passwords, p->site, d);
 
     certificate_free(&c);
+    passwords_free(passwords);
     return good;
 }
 
@@ -275,7 +285,7 @@ static void reload(void *arg)
     struct ssmtp *s = arg;
 
     program_reload(&s->program);
-    load_certificate(s);
+    load_secrets(s);
     limit_crowd(arg);
 }
 
@@ -297,7 +307,8 @@ static bool prepare(struct ssmtp *s)
     s->crew = (struct crew){
         .workers = s->workers, .work = work, .died = died, .reload = reload, .arg = s};
     s->crowd = crowd_new(s->workers, most_connections(s), most_of_client(s));
-    if (s->crowd == NULL || (s->crew.workers > 1 && !crew_open(&s->crew)))
+    s->penalty = penalty_new();
+    if (s->crowd == NULL || s->penalty == NULL || (s->crew.workers > 1 && !crew_open(&s->crew)))
         return cannot_start(s, strerror(errno));
     return prepare_spool(s) && program_jail(&s->program);
 }
@@ -328,11 +339,13 @@ static int start(struct ssmtp *s)
         return EX_UNAVAILABLE;
     if (!program_become_user(&s->program))
         return EX_CANTCREAT;
-    if (!load_certificate(s)) /* as USER, so that a reload can do it too */
+    if (!load_secrets(s)) /* as USER, so that a reload can do it too */
         return EX_CONFIG;
     int status = prepare(s) ? serve(s) : EX_CANTCREAT;
     crowd_free(s->crowd);
+    penalty_free(s->penalty);
     certificate_free(&s->certificate);
+    passwords_free(s->passwords);
     return status;
 }
 
@@ -342,7 +355,7 @@ int ssmtp_main(int argc, char **argv)
         .program = {.name = "ssmtp",
                     .synopsis =
                         "[--workers N] [--connections N] [--per-client N] [--journal N] [--inetd]",
-                    .fits = certificate_fits},
+                    .fits = secrets_fit},
         .options = {.journal = JOURNAL_KIB},
         .single = -1,
     };

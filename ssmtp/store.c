@@ -44,7 +44,10 @@ bool store_names_next(struct store_names *n, bool taken, char name[STORE_NAME])
 /* The trace field of RFC 5321 4.4, folded. */
 static void put_received(struct buf *out, const struct store_head *h, const char *name)
 {
-    const char *with = !h->esmtp ? "SMTP" : h->tls != NULL ? "ESMTPS" : "ESMTP"; /* RFC 3848 */
+    const char *with = !h->esmtp        ? "SMTP" /* RFC 3848 */
+                       : h->login       ? "ESMTPSA"
+                       : h->tls != NULL ? "ESMTPS"
+                                        : "ESMTP";
 
     buf_printf(out, "Received: from %s (%s)\n\t", h->helo, h->literal);
     if (h->tls != NULL)

@@ -38,6 +38,7 @@ struct store_head {
     const char *literal; /* the client's address: [192.0.2.1], [IPv6:2001:db8::1] */
     const char *host;
     bool esmtp;
+    bool login;      /* the client logged in */
     const char *tls; /* what the Received field says of it; NULL: in clear */
     int64_t wall;
     int offset; /* of the local zone */
