@@ -2,7 +2,7 @@
  * proves with it. Pure. Who steals a secret cannot log in with it, but can try passwords, which the
  * iterations make slow.
  *
- * All compare in constant time. They fail only when OpenSSL has no memory; then nothing fits. */
+ * All compare in constant time. False: OpenSSL has no memory; then nothing fits. */
 #ifndef SPOOLMAIL_SCRAM_H
 #define SPOOLMAIL_SCRAM_H
 
@@ -27,10 +27,10 @@ struct scram_secret {
 /* Fills the keys from a prepared password; salt and iterations are there. Takes milliseconds. */
 bool scram_derive(struct span password, struct scram_secret *s);
 /* Is it the password? As long as scram_derive(). */
-bool scram_password_fits(const struct scram_secret *s, struct span password);
+bool scram_try_password(const struct scram_secret *s, struct span password, bool *fits);
 /* Does a ClientProof of this exchange show that its maker knows the password? */
-bool scram_proof_fits(const struct scram_secret *s, struct span exchange,
-                      const unsigned char proof[SCRAM_KEY]);
+bool scram_try_proof(const struct scram_secret *s, struct span exchange,
+                     const unsigned char proof[SCRAM_KEY], bool *fits);
 /* The ServerSignature of an exchange. */
 bool scram_sign(const struct scram_secret *s, struct span exchange, unsigned char out[SCRAM_KEY]);
 /* HMAC-SHA-256. */

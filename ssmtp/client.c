@@ -665,7 +665,7 @@ void client_checked(void *arg, struct login *l)
     struct buf out = {0};
     unsigned failed = 0;
 
-    if (!l->claim->fits) {
+    if (l->claim->checked && !l->claim->fits) {
         failed = penalty_failed(x->penalty, l->client, l->name, clock_steady_ms());
         MSG(&x->program->log, T01SM131W, l->userid[0] != '\0' ? l->userid : "(UNKNOWN)",
             c != NULL ? c->literal : "(GONE)", msg_num((long long)failed).text);
@@ -679,7 +679,11 @@ void client_checked(void *arg, struct login *l)
         login_free(l);
         return;
     }
-    answer_login(c, l->claim->fits ? RECEIVER_GOOD : RECEIVER_WRONG, &out);
+    answer_login(c,
+                 !l->claim->checked ? RECEIVER_TROUBLE
+                 : l->claim->fits   ? RECEIVER_GOOD
+                                    : RECEIVER_WRONG,
+                 &out);
     send_replies(c, &out);
     resume(c);
 }

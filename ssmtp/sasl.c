@@ -171,7 +171,7 @@ static void ask_proof(const struct exchange *x, struct span bare)
 
 static enum sasl_result scram_first(const struct exchange *x, struct span bare)
 {
-    char name[SASL_NAME_MAX], other_name[SASL_NAME_MAX], ours[SASL_NONCE + 1];
+    char name[SASL_NAME_MAX], other_name[SASL_NAME_MAX], ours[SASL_NONCE + 1] = "";
     struct span other, escaped, nonce, rest;
     struct sasl *s = x->s;
     size_t n, other_n;
@@ -284,13 +284,14 @@ enum sasl_result sasl_step(struct sasl *s, const struct sasl_users *users, struc
 
 void sasl_check(struct sasl *s)
 {
-    bool scram = s->exchange.len > 0;
-    bool fits = scram ? scram_proof_fits(&s->secret, BUF_SPAN(&s->exchange), s->proof)
-                      : scram_password_fits(&s->secret, BUF_SPAN(&s->password));
+    bool fits = false;
 
-    if (scram)
-        fits = scram_sign(&s->secret, BUF_SPAN(&s->exchange), s->signature) && fits;
-    s->fits = fits && s->known;
+    if (s->exchange.len > 0)
+        s->checked = scram_try_proof(&s->secret, BUF_SPAN(&s->exchange), s->proof, &fits) &&
+                     scram_sign(&s->secret, BUF_SPAN(&s->exchange), s->signature);
+    else
+        s->checked = scram_try_password(&s->secret, BUF_SPAN(&s->password), &fits);
+    s->fits = s->checked && fits && s->known;
 }
 
 enum sasl_result sasl_proven(struct sasl *s, struct buf *challenge)

@@ -17,7 +17,7 @@ enum {
     SASL_NAME_MAX = 320,      /* octets of a name as it comes */
     SASL_PASSWORD_MAX = 1024, /* and of a password */
     SASL_CLIENT_NONCE = 128,
-    SASL_NONCE = 24 /* characters of ours */
+    SASL_NONCE = 32 /* characters of ours, at most */
 };
 
 struct sasl_mechanism;
@@ -35,7 +35,7 @@ struct sasl_users {
     /* What is kept for a name, which is prepared (RFC 4013) or, if that cannot be, as it came.
      * False: nobody; *s is filled all the same, always alike for one name. */
     bool (*secret)(void *arg, struct span name, struct scram_secret *s);
-    /* SASL_NONCE printable characters but comma, never the same, and a NUL. False: not now. */
+    /* Printable characters but comma, never the same, and a NUL. False: not now. */
     bool (*nonce)(void *arg, char out[SASL_NONCE + 1]);
     void *arg;
 };
@@ -46,7 +46,7 @@ struct sasl {
     struct buf name;
     struct scram_secret secret;
     bool known;                         /* somebody has that name, and asks for himself */
-    bool fits;                          /* the result of sasl_check() */
+    bool checked, fits;                 /* the result of sasl_check() */
     struct buf password;                /* what is claimed: this, or */
     struct buf exchange;                /* SCRAM's AuthMessage, as far as it is known, and */
     unsigned char proof[SCRAM_KEY];     /* its proof */
@@ -64,7 +64,7 @@ const char *sasl_greeting(const struct sasl *s);
 /* Takes a response. ASK: the challenge is appended. */
 enum sasl_result sasl_step(struct sasl *s, const struct sasl_users *users, struct span response,
                            struct buf *challenge);
-/* After CLAIM: sets s->fits. Slow. */
+/* After CLAIM: sets s->checked and s->fits. Slow. */
 void sasl_check(struct sasl *s);
 /* After a claim that fits: ASK or DONE. */
 enum sasl_result sasl_proven(struct sasl *s, struct buf *challenge);

@@ -110,9 +110,50 @@ static bool on_starttls(void *arg)
     return s->choices & 64;
 }
 
-static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,
-                                              on_begin,   on_text,      on_took, on_drop,
-                                              on_verify,  on_starttls};
+static enum receiver_verdict on_sender(void *arg, const struct address *from)
+{
+    const struct session *s = arg;
+
+    CHECK(s->r.authenticated && s->r.secure && s->r.submission);
+    return span_eq(address_local(from), SPAN("me")) ? RECEIVER_GOOD : RECEIVER_NOT_YOURS;
+}
+
+/* "user" has the password "pencil"; its keys are those of the least iterations, made once. */
+static bool on_secret(void *arg, struct span name, struct scram_secret *secret)
+{
+    static struct scram_secret pencil = {.iterations = 0, .salt_octets = 16};
+    const struct session *s = arg;
+
+    CHECK(s->r.secure && s->r.submission && !s->r.authenticated && name.n <= SASL_NAME_MAX * 3);
+    if (pencil.iterations == 0) {
+        pencil.iterations = 1;
+        scram_derive(SPAN("pencil"), &pencil);
+    }
+    *secret = pencil;
+    return span_eq(name, SPAN("user"));
+}
+
+static bool on_nonce(void *arg, char out[SASL_NONCE + 1])
+{
+    (void)arg;
+    return span_copy(SPAN("nonce"), out, SASL_NONCE + 1);
+}
+
+static const struct receiver_events events = {
+    on_greeted, on_recipient, on_room,     on_more,   on_begin,  on_text, on_took,
+    on_drop,    on_verify,    on_starttls, on_sender, on_secret, on_nonce};
+
+static void check_login(struct session *s, struct buf *out)
+{
+    CHECK(receiver_input(&s->r, SPAN("NOOP\r\n"), out) == 0 && out->len == 0);
+    struct sasl *claim = receiver_claim(&s->r);
+    CHECK(claim != NULL && claim->password.len <= SASL_PASSWORD_MAX * 6);
+    sasl_check(claim);
+    CHECK(!claim->fits || span_eq(BUF_SPAN(&claim->name), SPAN("user")));
+    bool fits = claim->fits;
+    receiver_login(&s->r, fits ? RECEIVER_GOOD : RECEIVER_WRONG, claim, out);
+    CHECK(fits || !s->r.authenticated);
+}
 
 static void commit(struct session *s, struct buf *out)
 {
@@ -157,6 +198,14 @@ static void play(struct session *s, struct span in, unsigned choices, enum cut c
     *s = (struct session){.site = {.host = "host.example", .maxsize = 4096, .vrfy = choices & 32},
                           .choices = choices};
     receiver_open(&s->r, &s->site, &events, s);
+    s->r.submission = choices & 128;
+    s->r.trusted = (choices & 192) == 128;
+    if ((choices & 192) == 192) {
+        /* As under TLS at once, so that logins are near. */
+        struct buf none = {0};
+        receiver_secured(&s->r, &none);
+        CHECK(none.len == 0);
+    }
     if (!(choices & 8))
         receiver_greet(&s->r, &s->replies);
     while (in.n > 0 && s->r.phase != RECEIVER_CLOSED) {
@@ -164,14 +213,15 @@ static void play(struct session *s, struct span in, unsigned choices, enum cut c
         struct buf out = {0};
         size_t taken = receiver_input(&s->r, piece, &out);
         CHECK(taken <= piece.n);
-        CHECK(taken == piece.n || s->r.phase & (RECEIVER_WAIT | RECEIVER_TLS | RECEIVER_CLOSED) ||
-              out.len >= RECEIVER_REPLIES_MAX);
+        CHECK(taken == piece.n || s->r.phase & RECEIVER_BUSY || out.len >= RECEIVER_REPLIES_MAX);
         in = span_from(in, taken);
         check_replies(BUF_SPAN(&out));
         buf_addspan(&s->replies, BUF_SPAN(&out));
         buf_clear(&out);
         if (s->r.phase == RECEIVER_WAIT)
             commit(s, &out);
+        if (s->r.phase == RECEIVER_LOGIN)
+            check_login(s, &out);
         if (s->r.phase == RECEIVER_TLS) {
             CHECK(receiver_input(&s->r, SPAN("NOOP\r\n"), &out) == 0 && out.len == 0);
             receiver_secured(&s->r, &out);

@@ -20,6 +20,7 @@
 #include "lib/site.h"
 #include "sndmsg/nicknames.h"
 #include "ssmtp/session.h"
+#include "usertable/password.h"
 #include "usertable/usertable.h"
 #include "usmtp/session.h"
 
@@ -355,9 +356,9 @@ static bool on_starttls(void *arg)
 
 static bool try_receiver(void)
 {
-    static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,
-                                                  on_begin,   on_text,      on_took, on_drop,
-                                                  on_verify,  on_starttls};
+    static const struct receiver_events events = {
+        on_greeted, on_recipient, on_room,     on_more, on_begin, on_text, on_took,
+        on_drop,    on_verify,    on_starttls, NULL,    NULL,     NULL};
     static const struct receiver_site site = {
         .host = "mail.example.org", .maxsize = 100000, .vrfy = true};
     struct span in = SPAN("EHLO h.example\r\nHELP\r\nVRFY x\r\nMAIL FROM:<a@b.example>\r\n"
@@ -387,6 +388,72 @@ static bool try_receiver(void)
     return good;
 }
 
+static bool on_secret(void *arg, struct span name, struct scram_secret *s)
+{
+    (void)arg;
+    (void)name;
+    *s = (struct scram_secret){.iterations = 1, .salt_octets = 16};
+    return scram_derive(SPAN("pencil"), s);
+}
+
+static bool on_nonce(void *arg, char out[SASL_NONCE + 1])
+{
+    (void)arg;
+    return span_copy(SPAN("nonce"), out, SASL_NONCE + 1);
+}
+
+static void say(struct receiver *r, const char *line, struct buf *out)
+{
+    receiver_input(r, span_of(line), out);
+    if (r->phase != RECEIVER_LOGIN)
+        return;
+    struct sasl *claim = receiver_claim(r);
+    sasl_check(claim);
+    receiver_login(r, claim->fits ? RECEIVER_GOOD : RECEIVER_TROUBLE, claim, out);
+}
+
+/* A SCRAM exchange as far as its proof, which is malformed, and then PLAIN. */
+static bool try_login(void)
+{
+    static const struct receiver_events events = {.greeted = on_greeted,
+                                                  .more = on_more,
+                                                  .starttls = on_starttls,
+                                                  .secret = on_secret,
+                                                  .nonce = on_nonce};
+    static const struct receiver_site site = {.host = "mail.example.org", .maxsize = 100000};
+    struct receiver r;
+    struct buf out = {0};
+
+    receiver_open(&r, &site, &events, NULL);
+    r.submission = true;
+    receiver_secured(&r, &out);
+    receiver_greet(&r, &out);
+    say(&r, "EHLO h.example\r\n", &out);
+    say(&r, "AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9ck9wck5HZndFYmVSV2diTkVrcU8=\r\n", &out);
+    bool good = r.phase == RECEIVER_AUTH;
+    if (good)
+        say(&r, "Yz1iaXdzLHI9ck9wck5HZndFYmVSV2diTkVrcU9ub25jZSxwPUFB\r\n", &out);
+    say(&r, "AUTH PLAIN AHVzZXIAcGVuY2ls\r\n", &out);
+    good = good && r.authenticated && !out.failed;
+    receiver_close(&r);
+    buf_free(&out);
+    return good;
+}
+
+static bool try_passwords(void)
+{
+    struct scram_secret s = {.iterations = 4096, .salt_octets = SCRAM_SALT};
+    struct buf text = {0};
+    struct diag d;
+
+    struct passwords *p =
+        passwords_edit(SPAN(""), "ABC", &s, &text) ? passwords_parse(BUF_SPAN(&text), &d) : NULL;
+    bool good = p != NULL;
+    passwords_free(p);
+    buf_free(&text);
+    return good;
+}
+
 static const struct {
     const char *name;
     bool (*attempt)(void);
@@ -394,7 +461,7 @@ static const struct {
     {"usertable", try_usertable}, {"site", try_site},     {"deck", try_deck},
     {"envelope", try_envelope},   {"reply", try_reply},   {"nicknames", try_nicknames},
     {"charset", try_charset},     {"sender", try_sender}, {"lmtp", try_lmtp},
-    {"receiver", try_receiver},
+    {"receiver", try_receiver},   {"login", try_login},   {"passwords", try_passwords},
 };
 
 /* Until a run makes fewer allocations than the one that is to fail. */

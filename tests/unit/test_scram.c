@@ -40,6 +40,23 @@ static struct scram_secret secret_of(const char *password)
     return s;
 }
 
+static bool scram_password_fits(const struct scram_secret *s, struct span password)
+{
+    bool fits;
+
+    assert_true(scram_try_password(s, password, &fits));
+    return fits;
+}
+
+static bool scram_proof_fits(const struct scram_secret *s, struct span exchange,
+                             const unsigned char proof[SCRAM_KEY])
+{
+    bool fits;
+
+    assert_true(scram_try_proof(s, exchange, proof, &fits));
+    return fits;
+}
+
 static void test_vector(void **state)
 {
     struct scram_secret s = secret_of("pencil");

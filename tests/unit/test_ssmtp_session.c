@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base64.h"
 #include "ssmtp/session.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -22,7 +23,7 @@ struct fixture {
     struct buf text;   /* of the message in hand */
     struct buf stored; /* of all messages: from, to, text */
     enum receiver_verdict room, begin, commit;
-    bool more, refuse_text, tls;
+    bool more, refuse_text, tls, no_nonce, no_login;
     unsigned begun, took, dropped, greeted, commits;
 };
 
@@ -112,9 +113,38 @@ static bool on_starttls(void *arg)
     return ((struct fixture *)arg)->tls;
 }
 
-static const struct receiver_events events = {on_greeted, on_recipient, on_room, on_more,
-                                              on_begin,   on_text,      on_took, on_drop,
-                                              on_verify,  on_starttls};
+/* Whoever logged in is u1. */
+static enum receiver_verdict on_sender(void *arg, const struct address *from)
+{
+    (void)arg;
+    return span_eq(address_local(from), SPAN("u1")) ? RECEIVER_GOOD : RECEIVER_NOT_YOURS;
+}
+
+/* RFC 7677's: "pencil" is the password of "user"; anybody else is nobody. */
+static bool on_secret(void *arg, struct span name, struct scram_secret *s)
+{
+    struct buf salt = {0};
+
+    (void)arg;
+    *s = (struct scram_secret){.iterations = 4096, .salt_octets = 16};
+    assert_true(base64_decode(SPAN("W22ZaJ0SNY7soEsUEjb6gQ=="), &salt));
+    memcpy(s->salt, salt.data, 16);
+    buf_free(&salt);
+    if (!span_eq(name, SPAN("user")))
+        return false;
+    assert_true(scram_derive(SPAN("pencil"), s));
+    return true;
+}
+
+static bool on_nonce(void *arg, char out[SASL_NONCE + 1])
+{
+    span_copy(SPAN("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"), out, SASL_NONCE + 1);
+    return !((struct fixture *)arg)->no_nonce;
+}
+
+static const struct receiver_events events = {
+    on_greeted, on_recipient, on_room,     on_more,   on_begin,  on_text, on_took,
+    on_drop,    on_verify,    on_starttls, on_sender, on_secret, on_nonce};
 
 static void open_session(struct fixture *f)
 {
@@ -146,6 +176,19 @@ static void commit(struct fixture *f)
     receiver_committed(&f->r, f->commit, "NAME", &f->out);
 }
 
+static void check_login(struct fixture *f)
+{
+    struct sasl *claim = receiver_claim(&f->r);
+
+    assert_non_null(claim);
+    sasl_check(claim);
+    receiver_login(&f->r,
+                   f->no_login   ? RECEIVER_TROUBLE
+                   : claim->fits ? RECEIVER_GOOD
+                                 : RECEIVER_WRONG,
+                   claim, &f->out);
+}
+
 /* Gives octets from memory of their own size, committing where it is asked for. */
 static void give(struct fixture *f, struct span in)
 {
@@ -162,6 +205,8 @@ static void give(struct fixture *f, struct span in)
         buf_free(&out);
         if (f->r.phase == RECEIVER_WAIT)
             commit(f);
+        if (f->r.phase == RECEIVER_LOGIN)
+            check_login(f);
     }
     free(copy);
 }
@@ -246,6 +291,7 @@ static const struct {
      RECEIVER_RCPT},
     {"DATA", "DATA", RECEIVER_RCPT, "354", "503", RECEIVER_DATA},
     {"STARTTLS", "STARTTLS", RECEIVER_IDLE, "220", "503", RECEIVER_TLS},
+    {"AUTH", "AUTH PLAIN", RECEIVER_IDLE, "334", "503", RECEIVER_AUTH},
     {"RSET", "RSET", ANY, "250", "", SAME},
     {"NOOP", "NOOP", ANY, "250", "", SAME},
     {"VRFY", "VRFY u1", ANY, "252", "", SAME},
@@ -268,6 +314,8 @@ static void every_verb_in_every_phase(void **state)
             struct fixture f;
             begin(&f);
             f.tls = true;
+            if (strcmp(verbs[v].word, "AUTH") == 0)
+                f.r.submission = f.r.secure = f.r.trusted = true;
             gives(&f, phases[p].way);
             assert_int_equal(f.r.phase, phases[p].phase);
             buf_clear(&f.out);
@@ -282,6 +330,252 @@ static void every_verb_in_every_phase(void **state)
         }
     }
     assert_null(receiver_verb(COUNT(verbs), NULL));
+}
+
+/* A session under TLS at a submission service, after EHLO. */
+static void begin_submission(struct fixture *f)
+{
+    open_session(f);
+    f->r.submission = true;
+    receiver_secured(&f->r, &f->out);
+    receiver_greet(&f->r, &f->out);
+    gives(f, "EHLO c.example\r\n");
+    assert_non_null(strstr(buf_str(&f->out), "\r\n250 AUTH SCRAM-SHA-256 PLAIN LOGIN\r\n"));
+    buf_clear(&f->out);
+}
+
+#define SCRAM_FIRST "biwsbj11c2VyLHI9ck9wck5HZndFYmVSV2diTkVrcU8="
+#define SCRAM_FINAL                                                                                \
+    "Yz1iaXdzLHI9ck9wck5HZndFYmVSV2diTkVrcU8laHZZRHBXVWEyUmFUQ0FmdXhGSWxqKWhObEYkazAscD1kSHpiWmFw" \
+    "V0lrNGpVaE4rVXRlOXl0YWc5empmTUhnc3FtbWl6N0FuZFZRPQ=="
+
+static void logins_are_answered(void **state)
+{
+    static const struct {
+        const char *lines, *codes; /* without EHLO */
+        bool in;
+    } rows[] = {
+        {"AUTH PLAIN AHVzZXIAcGVuY2ls\r\n", "235", true},
+        {"auth plain AHVzZXIAcGVuY2ls\r\n", "235", true},
+        {"AUTH PLAIN dXNlcgB1c2VyAHBlbmNpbA==\r\n", "235", true},  /* for himself */
+        {"AUTH PLAIN b3RoZXIAdXNlcgBwZW5jaWw=\r\n", "535", false}, /* for another */
+        {"AUTH PLAIN AHVzZXIAcGVuY2lt\r\n", "535", false},
+        {"AUTH PLAIN AHVzZXIA\r\n", "535", false},     /* no password */
+        {"AUTH PLAIN AABwZW5jaWw=\r\n", "535", false}, /* no name */
+        {"AUTH PLAIN AG5vYm9keQBwZW5jaWw=\r\n", "535", false},
+        {"AUTH PLAIN AP8AcGVuY2ls\r\n", "535", false},         /* no UTF-8 */
+        {"AUTH PLAIN AHVzZXIAcGVuY2lsAA==\r\n", "501", false}, /* a NUL more */
+        {"AUTH PLAIN dXNlcg==\r\n", "501", false},
+        {"AUTH PLAIN =\r\n", "501", false},
+        {"AUTH PLAIN\r\nAHVzZXIAcGVuY2ls\r\n", "334 235", true},
+        {"AUTH PLAIN\r\n*\r\nNOOP\r\n", "334 501 250", false},
+        {"AUTH PLAIN\r\n\r\nNOOP\r\n", "334 501 250", false},
+        {"AUTH PLAIN\r\nA\rA\r\nNOOP\r\n", "334 501 250", false},
+        {"AUTH PLAIN\r\n****\r\n", "334 501", false},
+        {"AUTH PLAIN AHVz ZXIA\r\n", "501", false},
+        {"AUTH PLAIN AHVzZXIAcGVuY2l\r\n", "501", false},
+        {"AUTH\r\n", "501", false},
+        {"AUTH CRAM-MD5\r\n", "504", false},
+        {"AUTH PLAI\r\n", "504", false},
+        {"AUTH LOGIN\r\ndXNlcg==\r\ncGVuY2ls\r\n", "334 334 235", true},
+        {"AUTH LOGIN dXNlcg==\r\ncGVuY2ls\r\n", "334 235", true},
+        {"AUTH LOGIN dXNlcg==\r\ncGVuY2lt\r\n", "334 535", false},
+        {"AUTH LOGIN dXNlcg==\r\n*\r\n", "334 501", false},
+        {"AUTH LOGIN dXMAZXI=\r\n", "501", false},
+        {"AUTH LOGIN dXNlcg==\r\ncGVuAGNpbA==\r\n", "334 501", false},
+        {"AUTH SCRAM-SHA-256 " SCRAM_FIRST "\r\n" SCRAM_FINAL "\r\n\r\n", "334 334 235", true},
+        {"AUTH SCRAM-SHA-256\r\n" SCRAM_FIRST "\r\n" SCRAM_FINAL "\r\n\r\n", "334 334 334 235",
+         true},
+        {"AUTH SCRAM-SHA-256 " SCRAM_FIRST "\r\n" SCRAM_FINAL "\r\nAAAA\r\n", "334 334 501", false},
+        {"AUTH SCRAM-SHA-256 " SCRAM_FIRST "\r\n" SCRAM_FIRST "\r\n", "334 501", false},
+        {"AUTH SCRAM-SHA-256 " SCRAM_FINAL "\r\n", "501", false},
+        {"AUTH SCRAM-SHA-256 biwsbT14LG49dXNlcixyPXg=\r\n", "501", false}, /* m= */
+        {"AUTH SCRAM-SHA-256 cD10bHMtdW5pcXVlLCxuPXVzZXIscj14\r\n", "501", false},
+        {"AUTH SCRAM-SHA-256 biwsbj11cz1BMGVyLHI9eA==\r\n", "501", false}, /* us=A0er */
+        {"AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9\r\n", "501", false},         /* no nonce */
+        {"AUTH PLAIN AHVzZXIAcGVuY2ls\r\nAUTH PLAIN AHVzZXIAcGVuY2ls\r\n", "235 503", true},
+        {"HELO c.example\r\nAUTH PLAIN AHVzZXIAcGVuY2ls\r\n", "250 503", false},
+        {"MAIL FROM:<u1@host.example>\r\n", "530", false},
+        {"RSET\r\nVRFY u1\r\nRCPT TO:<u1@host.example>\r\n", "250 252 503", false},
+        {"AUTH PLAIN AHVzZXIAcGVuY2lt\r\nAUTH LOGIN dXNlcg==\r\ncGVuY2lt\r\n"
+         "AUTH PLAIN AHVzZXIAcGVuY2lt\r\n",
+         "535 334 535 535 421", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct span lines = span_of(rows[i].lines), line;
+        struct fixture f;
+        begin_submission(&f);
+        while (span_line(&lines, &line)) /* what comes ahead of a reply would end the session */
+            give(&f, (struct span){line.p, line.n + 1});
+        char got[4096];
+        if (strcmp(codes(&f, got, sizeof(got)), rows[i].codes) != 0 ||
+            f.r.authenticated != rows[i].in)
+            fail_msg("row %zu: %s", i, got);
+        assert_null(f.r.sasl);
+        close_session(&f);
+    }
+}
+
+static void the_exchange_of_rfc_7677(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin_submission(&f);
+    gives(&f, "AUTH SCRAM-SHA-256 " SCRAM_FIRST "\r\n");
+    /* r=...,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096 */
+    expect_last(&f,
+                "334 cj1yT3ByTkdmd0ViZVJXZ2JORWtxTyVodllEcFdVYTJSYVRDQWZ1eEZJbGopaE5sRiRrMCxzPVc"
+                "yMlphSjBTTlk3c29Fc1VFamI2Z1E9PSxpPTQwOTY=");
+    const char *final = SCRAM_FINAL "\r\n";
+    for (const char *p = final; *p != '\0'; p++)
+        give(&f, (struct span){p, 1});
+    /* v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4= */
+    expect_last(&f, "334 dj02cnJpVFJCaTIzV3BSUi93dHVwK21NaFVaVW4vZEI1bkxUSlJzamw5NUc0PQ==");
+    assert_false(f.r.authenticated);
+    gives(&f, "\r\n");
+    expect_last(&f, "235 2.7.0 You are logged in");
+    close_session(&f);
+}
+
+static void who_logged_in_sends_as_himself(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin_submission(&f);
+    gives(&f, "AUTH PLAIN AHVzZXIAcGVuY2ls\r\n");
+    gives(&f, "MAIL FROM:<u2@host.example>\r\nMAIL FROM:<>\r\n"
+              "MAIL FROM:<u1@host.example> AUTH=\r\nMAIL FROM:<u1@host.example> AUTH=a=b\r\n"
+              "MAIL FROM:<u1@host.example> AUTH=<>\r\n");
+    expect_codes(&f, "235 553 553 501 501 250");
+    gives(&f, "AUTH PLAIN AHVzZXIAcGVuY2ls\r\n");
+    expect_codes(&f, "503");
+    close_session(&f);
+    /* In clear, or where nobody logs in, the parameter is not known. */
+    begin(&f);
+    gives(&f, "EHLO c.example\r\nMAIL FROM:<u1@host.example> AUTH=<>\r\n");
+    expect_codes(&f, "250 555");
+    gives(&f, "AUTH PLAIN AHVzZXIAcGVuY2ls\r\n");
+    expect_codes(&f, "502");
+    f.r.submission = true;
+    gives(&f, "AUTH PLAIN AHVzZXIAcGVuY2ls\r\n");
+    gives(&f, "MAIL FROM:<u1@host.example>\r\n");
+    expect_codes(&f, "538 530");
+    f.r.trusted = true;
+    gives(&f, "MAIL FROM:<>\r\n");
+    expect_codes(&f, "250");
+    close_session(&f);
+}
+
+static void long_responses(void **state)
+{
+    static const struct {
+        size_t letters; /* of the response */
+        const char *alone, *with;
+    } rows[] = {
+        {12280, "501", "500"}, /* a name of that length is nobody's */
+        {12288, "500", "500"}, {12264, "501", "501"}, {20000, "500", "500"}, {600, "501", "501"},
+    };
+    char got[4096];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct buf line = {0};
+        struct fixture f;
+        begin_submission(&f);
+        buf_fill(&line, 'A', rows[i].letters);
+        buf_adds(&line, "\r\n");
+        gives(&f, "AUTH PLAIN\r\n");
+        buf_clear(&f.out);
+        give(&f, BUF_SPAN(&line));
+        if (strcmp(codes(&f, got, sizeof(got)), rows[i].alone) != 0)
+            fail_msg("row %zu: %s", i, got);
+        gives(&f, "AUTH PLAIN ");
+        for (size_t at = 0; at < line.len; at += 7) {
+            struct span piece = span_from(BUF_SPAN(&line), at);
+            piece.n = piece.n < 7 ? piece.n : 7;
+            give(&f, piece);
+        }
+        if (strcmp(codes(&f, got, sizeof(got)), rows[i].with) != 0)
+            fail_msg("row %zu with AUTH: %s", i, got);
+        gives(&f, "NOOP\r\n");
+        expect_codes(&f, "250");
+        assert_int_equal(f.r.long_line.cap, 0);
+        buf_free(&line);
+        close_session(&f);
+    }
+}
+
+static void a_login_and_the_end(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin_submission(&f);
+    f.no_nonce = true;
+    gives(&f, "AUTH SCRAM-SHA-256 " SCRAM_FIRST "\r\n");
+    expect_codes(&f, "454");
+    f.no_nonce = false;
+    f.no_login = true;
+    gives(&f, "AUTH PLAIN AHVzZXIAcGVuY2ls\r\n");
+    expect_codes(&f, "454");
+    assert_false(f.r.authenticated);
+    gives(&f, "AUTH PLAIN\r\n");
+    buf_clear(&f.out);
+    receiver_stop(&f.r, &f.out);
+    expect_codes(&f, "421");
+    close_session(&f);
+
+    begin_submission(&f);
+    receiver_input(&f.r, SPAN("AUTH PLAIN AHVzZXIAcGVuY2ls\r\n"), &f.out);
+    assert_int_equal(f.r.phase, RECEIVER_LOGIN);
+    assert_int_equal(receiver_input(&f.r, SPAN("NOOP\r\n"), &f.out), 0);
+    receiver_stop(&f.r, &f.out);
+    expect_codes(&f, "");
+    check_login(&f);
+    expect_codes(&f, "235 421");
+    close_session(&f);
+
+    /* Lent, and the session ends before it comes back. */
+    begin_submission(&f);
+    receiver_input(&f.r, SPAN("AUTH PLAIN AHVzZXIAcGVuY2ls\r\n"), &f.out);
+    struct sasl *claim = receiver_claim(&f.r);
+    receiver_expire(&f.r, &f.out);
+    expect_codes(&f, "421");
+    close_session(&f);
+    sasl_free(claim);
+}
+
+/* All of one domain are one. */
+static bool to_one(void *arg, const struct address *given, struct address *to)
+{
+    unsigned *left = arg;
+
+    (void)given;
+    assert_int_equal(address_parse(SPAN("one@host.example"), ADDRESS_BARE_OK, to, NULL),
+                     ADDRESS_GOOD);
+    return (*left)-- > 0;
+}
+
+static void recipients_are_put_anew(void **state)
+{
+    struct fixture f;
+    unsigned left = 3;
+
+    (void)state;
+    for (int i = 0; i < 2; i++, left = 1) {
+        begin(&f);
+        gives(&f, "EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u1@host.example>\r\n"
+                  "RCPT TO:<u2@host.example>\r\nRCPT TO:<u3@host.example>\r\n");
+        assert_int_equal(f.r.envelope.nto, 3);
+        assert_int_equal(receiver_readdress(&f.r, to_one, &left), i == 0);
+        assert_int_equal(f.r.envelope.nto, 1);
+        assert_string_equal(f.r.envelope.to[0].text, "one@host.example");
+        close_session(&f);
+    }
 }
 
 static void ehlo_offers_what_holds(void **state)
@@ -473,7 +767,7 @@ static const struct {
     {0, T("STARTTLS"), "503 5.5.1"},
     {1, T("STARTTLS"), "502 5.5.1"}, /* not offered */
     {1, T("STARTTLS now"), "501 5.5.4"},
-    {0, T("AUTH PLAIN AAAA"), "500 5.5.1"},
+    {0, T("AUTH PLAIN AAAA"), "503 5.5.1"},
     {0, T("BDAT 10 LAST"), "500 5.5.1"},
     {0, T("VRFY"), "501 5.5.4"},
     {0, T("VRFY postmaster"), "252 2.0.0"},
@@ -1125,6 +1419,12 @@ int main(void)
         cmocka_unit_test(tls_begins_the_session_anew),
         cmocka_unit_test(nothing_comes_with_starttls),
         cmocka_unit_test(the_end_waits_for_a_handshake),
+        cmocka_unit_test(logins_are_answered),
+        cmocka_unit_test(the_exchange_of_rfc_7677),
+        cmocka_unit_test(who_logged_in_sends_as_himself),
+        cmocka_unit_test(long_responses),
+        cmocka_unit_test(a_login_and_the_end),
+        cmocka_unit_test(recipients_are_put_anew),
         cmocka_unit_test(help_shows_the_table),
         cmocka_unit_test(lines_are_answered),
         cmocka_unit_test(helo_names_are_made_safe),
