@@ -15,6 +15,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "lib/digest.h"
+
 enum {
     TICKET_LIFE = 7200,            /* seconds */
     SENDER_CHAIN_MAX = 64 << 10,   /* octets of certificates taken from a host */
@@ -248,16 +250,13 @@ struct tls_context *tls_receiver(const struct tls_files *f,
                                  const unsigned char ticket[TLS_TICKET_KEY], struct diag *d)
 {
     static const unsigned char name[] = "spoolmail";
-    unsigned char key[TLS_TICKET_KEY];
     struct tls_context *c = context_new(TLS_server_method(), receiver_ciphers, f, d);
 
     if (c == NULL)
         return NULL;
-    memcpy(key, ticket, sizeof(key));
-    bool good = SSL_CTX_set_tlsext_ticket_keys(c->ssl, key, sizeof(key)) == 1 &&
+    bool good = tls_context_ticket(c, ticket) &&
                 SSL_CTX_set_session_id_context(c->ssl, name, sizeof(name) - 1) == 1 &&
                 SSL_CTX_set_num_tickets(c->ssl, 1) == 1;
-    OPENSSL_cleanse(key, sizeof(key));
     /* Sessions are in their tickets alone: any worker can resume them. */
     SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(c->ssl, TICKET_LIFE);
@@ -308,6 +307,32 @@ void tls_context_free(struct tls_context *c)
 bool tls_ticket_key(unsigned char key[TLS_TICKET_KEY])
 {
     return RAND_bytes(key, TLS_TICKET_KEY) == 1;
+}
+
+void tls_ticket_next(unsigned char key[TLS_TICKET_KEY])
+{
+    unsigned char next[3 * DIGEST_OCTETS];
+    struct digest d;
+
+    for (char part = 0; part < 3; part++) {
+        digest_begin(&d);
+        digest_add(&d, (struct span){(const char *)key, TLS_TICKET_KEY});
+        digest_add(&d, (struct span){&part, 1});
+        digest_end(&d, next + part * DIGEST_OCTETS);
+    }
+    memcpy(key, next, TLS_TICKET_KEY);
+    OPENSSL_cleanse(next, sizeof(next));
+    OPENSSL_cleanse(&d, sizeof(d));
+}
+
+bool tls_context_ticket(struct tls_context *c, const unsigned char ticket[TLS_TICKET_KEY])
+{
+    unsigned char key[TLS_TICKET_KEY];
+
+    memcpy(key, ticket, sizeof(key));
+    bool good = SSL_CTX_set_tlsext_ticket_keys(c->ssl, key, sizeof(key)) == 1;
+    OPENSSL_cleanse(key, sizeof(key));
+    return good;
 }
 
 /* Connections. */

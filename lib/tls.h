@@ -36,6 +36,11 @@ struct tls_context *tls_context_share(struct tls_context *c);
 void tls_context_free(struct tls_context *c);
 /* A key for tickets. False: no random octets are to be had. */
 bool tls_ticket_key(unsigned char key[TLS_TICKET_KEY]);
+/* The key that follows this one, in its place. Who has it cannot tell the one before. */
+void tls_ticket_next(unsigned char key[TLS_TICKET_KEY]);
+/* A receiver's tickets are made by another key from now on, and those made before are void. False:
+ * memory is short, and all is as before. */
+bool tls_context_ticket(struct tls_context *c, const unsigned char ticket[TLS_TICKET_KEY]);
 
 /* The last session with one host, to be resumed. Zero it to begin. */
 struct tls_memory {

@@ -18,6 +18,21 @@ bool certificate_load(struct certificate *c, const struct site *site, struct dia
     return true;
 }
 
+int64_t certificate_renew(struct certificate *c, int64_t now_ms)
+{
+    bool renewed = false;
+
+    if (c->next_ms == 0)
+        c->next_ms = now_ms + CERTIFICATE_TICKET_MS;
+    for (; c->next_ms <= now_ms; c->next_ms += CERTIFICATE_TICKET_MS) {
+        tls_ticket_next(c->ticket);
+        renewed = true;
+    }
+    if (renewed && c->context != NULL)
+        (void)tls_context_ticket(c->context, c->ticket); /* else the old one serves on */
+    return c->next_ms - now_ms;
+}
+
 void certificate_free(struct certificate *c)
 {
     tls_context_free(c->context);

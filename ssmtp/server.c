@@ -35,7 +35,7 @@ struct server {
     struct client_context context;
     struct listener listener[LISTEN_MAX];
     size_t listeners;
-    struct loop_event *rest, *grace, *parent;
+    struct loop_event *rest, *grace, *parent, *ticket;
     struct redo redo; /* fd -1: no journal */
     int doubt;        /* errno */
     int64_t told_ms;  /* when a refusal was logged last */
@@ -195,6 +195,13 @@ static void on_grace_over(void *arg)
     each_client(arg, client_expire);
 }
 
+static void on_ticket(void *arg)
+{
+    struct server *s = arg;
+
+    loop_timer_set(s->ticket, certificate_renew(s->context.certificate, clock_steady_ms()));
+}
+
 static void on_reload(void *arg)
 {
     struct server *s = arg;
@@ -315,17 +322,20 @@ static int serve(struct server *s, const struct server_params *params)
     take_signals();
     s->rest = loop_timer(x->loop, on_rested, s);
     s->grace = loop_timer(x->loop, on_grace_over, s);
+    s->ticket = loop_timer(x->loop, on_ticket, s);
     if (params->parent >= 0)
         s->parent = loop_readable(x->loop, params->parent, on_parent_gone, s);
     x->committer = open_journal(s, params) ? new_committer(s) : NULL;
     x->desk = login_desk_new(x->loop, client_checked, x);
-    bool good = s->rest != NULL && s->grace != NULL && x->committer != NULL && x->desk != NULL &&
-                (params->parent < 0 || s->parent != NULL) &&
+    bool good = s->rest != NULL && s->grace != NULL && s->ticket != NULL && x->committer != NULL &&
+                x->desk != NULL && (params->parent < 0 || s->parent != NULL) &&
                 (params->listeners == NULL || open_listeners(s, params->listeners));
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         good = good && signals[i] != NULL; /* else nobody could end it */
     if (good && params->listeners == NULL)
         start_single(s, params->single);
+    if (good && x->certificate->context != NULL)
+        on_ticket(s);
     if (good && (params->listeners != NULL || x->clients > 0))
         loop_run(x->loop);
     int saved = errno;
@@ -338,6 +348,7 @@ static int serve(struct server *s, const struct server_params *params)
         loop_forget(signals[i]);
     loop_forget(s->rest);
     loop_forget(s->grace);
+    loop_forget(s->ticket);
     loop_forget(s->parent);
     errno = saved;
     return !good ? EX_OSERR : s->doubt != 0 ? EX_IOERR : EX_OK;

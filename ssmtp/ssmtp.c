@@ -13,6 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "ssmtp/crew.h"
 #include "ssmtp/recover.h"
 #include "ssmtp/server.h"
@@ -258,6 +259,7 @@ static bool load_secrets(struct ssmtp *s)
 {
     struct diag d;
 
+    certificate_renew(&s->certificate, clock_steady_ms());
     bool certified = certificate_load(&s->certificate, s->program.site, &d);
     if (!certified)
         MSG(&s->program.log, T01SM003E, s->program.member, d.text);
