@@ -124,10 +124,10 @@ enum reply_result reply_line(struct reply *r, struct span line)
     return mark == '-' ? REPLY_MORE : REPLY_DONE;
 }
 
-bool reply_collect(struct buf *held, struct span *octets, struct span *line)
+bool reply_collect_long(struct buf *held, struct span *octets, size_t most, struct span *line)
 {
     size_t end = span_find(*octets, '\n');
-    size_t room = REPLY_LINE_MAX > held->len ? REPLY_LINE_MAX - held->len : 0;
+    size_t room = most > held->len ? most - held->len : 0;
     bool whole = end < octets->n;
 
     buf_add(held, octets->p, end < room ? end : room);
@@ -138,6 +138,11 @@ bool reply_collect(struct buf *held, struct span *octets, struct span *line)
     if (line->n > 0 && line->p[line->n - 1] == '\r')
         line->n--;
     return true;
+}
+
+bool reply_collect(struct buf *held, struct span *octets, struct span *line)
+{
+    return reply_collect_long(held, octets, REPLY_LINE_MAX, line);
 }
 
 void reply_clear(struct reply *r)

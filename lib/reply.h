@@ -33,6 +33,8 @@ enum reply_result reply_line(struct reply *r, struct span line);
  * yet. True: *line is whole, without its end, and valid until *held is cleared, which the caller
  * does. What a line has beyond the limit is forgotten. held->failed: memory is short. */
 bool reply_collect(struct buf *held, struct span *octets, struct span *line);
+/* The same with another limit: for the lines of a SASL exchange. */
+bool reply_collect_long(struct buf *held, struct span *octets, size_t most, struct span *line);
 void reply_clear(struct reply *r);
 void reply_free(struct reply *r);
 /* Writes "250-..." / "250 ..." lines with CR LF; text's LFs separate the lines, which are cleaned

@@ -15,6 +15,7 @@
 #include "lib/charset.h"
 #include "lib/dsname.h"
 #include "lib/durable.h"
+#include "lib/mechanism.h"
 #include "lib/network.h"
 #include "lib/nexthop.h"
 #include "lib/preset.h"
@@ -35,6 +36,11 @@ enum form {
     FORM_FILES,    /* absolute paths joined by commas */
     FORM_TLSA,     /* records joined by commas */
     FORM_NETWORKS, /* lib/network.h */
+    FORM_USER,     /* 1-255 printable characters without a blank */
+    FORM_AUTH,     /* names of SASL mechanisms joined by commas */
+    FORM_SECRET,   /* absolute path of a file that holds a secret */
+    FORM_COMMAND,  /* a line for the shell that prints a secret */
+    FORM_FILENAME, /* of a systemd credential */
     FORM_PREFIX,   /* data set name prefix */
     FORM_DEST,
     FORM_MAILDIR, /* absolute path or %h, with %h %u %i */
@@ -139,6 +145,11 @@ static const struct rule rules[] = {
     {"ROUTE", "CA", FORM_PATHNAME, ROUTE(ca), 0, 0, NULL, NULL},
     {"ROUTE", "CERT", FORM_FILES, ROUTE(cert), 0, 0, NULL, NULL},
     {"ROUTE", "KEY", FORM_FILES, ROUTE(key), 0, 0, NULL, NULL},
+    {"ROUTE", "USER", FORM_USER, ROUTE(user), 0, 0, NULL, NULL},
+    {"ROUTE", "AUTH", FORM_AUTH, ROUTE(auth), 0, 0, NULL, NULL},
+    {"ROUTE", "SECRETFILE", FORM_SECRET, ROUTE(secret_file), 0, 0, NULL, NULL},
+    {"ROUTE", "SECRETCMD", FORM_COMMAND, ROUTE(secret_command), 0, 0, NULL, NULL},
+    {"ROUTE", "CREDENTIAL", FORM_FILENAME, ROUTE(credential), 0, 0, NULL, NULL},
     {"ROUTE", "PRESET", FORM_CHOICE, ROUTE(preset), 0, 0, "NONE", preset_names},
     {"ROUTE", "CONNECTIONS", FORM_NUMBER, ROUTE(connections), 1, 1000, NULL, NULL},
     {"ROUTE", "CONNMSGS", FORM_NUMBER, ROUTE(connmsgs), 1, 1000000, NULL, NULL},
@@ -287,6 +298,29 @@ static bool pathname_valid(struct span s)
     return s.n > 1 && s.n < 1024 && s.p[0] == '/';
 }
 
+/* 1 to `most` printable characters. */
+static bool printable(struct span s, size_t most, bool blanks)
+{
+    if (s.n == 0 || s.n > most)
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < (blanks ? ' ' : '!') || s.p[i] > '~')
+            return false;
+    return true;
+}
+
+static bool mechanisms_valid(struct span s)
+{
+    bool unknown;
+
+    return mechanism_set(s, ',', &unknown) != 0 && !unknown;
+}
+
+static bool filename_valid(struct span s)
+{
+    return printable(s, 255, false) && span_find(s, '/') == s.n && s.p[0] != '.';
+}
+
 static bool tlsa_valid(struct span s)
 {
     struct tlsa r;
@@ -332,6 +366,16 @@ static bool text_valid(enum form form, const char *value)
         return list_valid(s, tlsa_valid);
     case FORM_NETWORKS:
         return networks_valid(s);
+    case FORM_USER:
+        return printable(s, SITE_LOGIN_MAX, false);
+    case FORM_AUTH:
+        return mechanisms_valid(s);
+    case FORM_SECRET:
+        return pathname_valid(s);
+    case FORM_COMMAND:
+        return printable(s, 1023, true);
+    case FORM_FILENAME:
+        return filename_valid(s);
     case FORM_PREFIX:
         return dsname_valid(s, DSNAME_PREFIX_MAX);
     case FORM_DEST:
@@ -422,6 +466,13 @@ static const char *form_hint(const struct rule *rule, char *out, size_t size)
         [FORM_TLSA] = "one to four TLSA records in apostrophes such as '3 1 1 HEX', usage 2 or 3",
         [FORM_NETWORKS] = "networks joined by commas, such as 10.0.0.0/8,[2001:db8::]/32: at least "
                           "/8 (IPv6 /7), with no bits beyond; never everybody",
+        [FORM_USER] = "1 to 255 printable characters without a blank",
+        [FORM_AUTH] = "names joined by commas: EXTERNAL, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, "
+                      "OAUTHBEARER, XOAUTH2, PLAIN or LOGIN",
+        [FORM_SECRET] = "the path, beginning with /, of a file that holds the secret; it is not "
+                        "the secret itself",
+        [FORM_COMMAND] = "a command line in apostrophes that prints the secret",
+        [FORM_FILENAME] = "the name of a systemd credential",
         [FORM_PREFIX] = "data set qualifiers in capitals, at most 22 characters, such as OUT",
         [FORM_DEST] = "1 to 8 of A-Z 0-9 @ # $, such as RMT21",
         [FORM_MAILDIR] = "a path that begins with / or %h; %h home, %u login, %i user ID, %% for %",
@@ -499,7 +550,10 @@ static bool set_keyword(const struct statement *st, const struct keyword *kw, vo
     if (set_value(rule, base, kw->value))
         return true;
     if (errno == ENOMEM)
-        return diag_memory(d); /* no fault of the text */
+        return diag_memory(d);                                    /* no fault of the text */
+    if (rule->form >= FORM_SECRET && rule->form <= FORM_FILENAME) /* who knows what was written */
+        return diag_set(d, kw->value_line, kw->value_column, "%s must be %s", rule->keyword,
+                        form_hint(rule, hint, sizeof(hint)));
     return diag_set(d, kw->value_line, kw->value_column, "%s(%.60s) must be %s", rule->keyword,
                     kw->value, form_hint(rule, hint, sizeof(hint)));
 }
@@ -634,6 +688,49 @@ static bool route_tls_consistent(const struct site *site, const struct site_rout
     return true;
 }
 
+unsigned site_mechanisms(const struct site_route *r)
+{
+    if (r->auth != NULL)
+        return mechanism_set(span_of(r->auth), ',', NULL);
+    return r->user != NULL ? mechanism_with(PROOF_PASSWORD) : 0;
+}
+
+/* What is wrong with the login of a route, and how to mend it; NULL: nothing. */
+static const char *login_fault(const struct site_route *r)
+{
+    unsigned set = site_mechanisms(r), secret = set & ~mechanism_with(PROOF_CERTIFICATE);
+    unsigned sources =
+        (r->secret_file != NULL) + (r->secret_command != NULL) + (r->credential != NULL);
+
+    if (set == 0)
+        return sources > 0 ? "SECRETFILE, SECRETCMD and CREDENTIAL need USER(name)" : NULL;
+    if (r->host == NULL)
+        return "a login needs HOST(name): it is not for whoever a domain's MX is";
+    if (sources > 1)
+        return "of SECRETFILE, SECRETCMD and CREDENTIAL keep one";
+    if (set & mechanism_with(PROOF_TOKEN) && set & mechanism_with(PROOF_PASSWORD))
+        return "AUTH mixes mechanisms for a token (XOAUTH2, OAUTHBEARER) and for a password: keep "
+               "one kind";
+    if (set & mechanism_with(PROOF_CERTIFICATE) && r->cert == NULL)
+        return "AUTH(EXTERNAL) needs CERT(file)";
+    if (secret == 0 && sources > 0)
+        return "AUTH(EXTERNAL) needs no secret: take it out";
+    if (secret != 0 && (r->user == NULL || sources == 0))
+        return "AUTH needs USER(name), and SECRETFILE, SECRETCMD or CREDENTIAL";
+    if ((r->tls == TLS_NONE || r->tls == TLS_MAY) &&
+        (set & ~(mechanism_revealing() | mechanism_with(PROOF_CERTIFICATE))) == 0)
+        return "its mechanisms need TLS: write TLS(VERIFY), or TLS(MUST) for a host without a "
+               "good certificate";
+    return NULL;
+}
+
+static bool login_consistent(const struct site_route *r, struct diag *d)
+{
+    const char *fault = login_fault(r);
+
+    return fault == NULL || diag_set(d, r->line, 1, "ROUTE DOMAIN(%.60s): %s", r->domain, fault);
+}
+
 static bool tls_consistent(const struct site *site, struct diag *d)
 {
     bool good = true;
@@ -641,7 +738,8 @@ static bool tls_consistent(const struct site *site, struct diag *d)
     if (site->cert == NULL && (site->key != NULL || site->clientca != NULL))
         return diag_set(d, 0, 0, "KEY and CLIENTCA of SMTP are of no use without CERT(file)");
     for (size_t i = 0; good && i < site->routes; i++)
-        good = route_tls_consistent(site, &site->route[i], d);
+        good =
+            route_tls_consistent(site, &site->route[i], d) && login_consistent(&site->route[i], d);
     for (size_t i = 0; good && i < site->services; i++) {
         const struct site_service *s = &site->service[i];
         bool tls = s->tls == TLSMODE_STARTTLS || site_implicit(s->tls, s->port);

@@ -16,7 +16,7 @@ enum printout_form { PRINTOUT_TEXT, PRINTOUT_PDF, PRINTOUT_BOTH };
 enum tls_level { TLS_AUTO, TLS_NONE, TLS_MAY, TLS_MUST, TLS_VERIFY, TLS_DANE };
 /* How TLS begins. AUTO: at once on port 465, else by STARTTLS. OFF: of services alone. */
 enum tls_mode { TLSMODE_AUTO, TLSMODE_STARTTLS, TLSMODE_IMPLICIT, TLSMODE_OFF };
-enum { SMTPS_PORT = 465 };
+enum { SMTPS_PORT = 465, SITE_LOGIN_MAX = 255 };
 
 struct site_service {
     char *name, *module, *address;
@@ -41,6 +41,8 @@ struct site_route {
     uint64_t tls;                 /* enum tls_level */
     uint64_t mode;                /* enum tls_mode */
     char *ca, *cert, *key, *tlsa; /* NULL: none of its own */
+    char *user, *auth; /* of the login there: its name, and mechanisms joined by commas; or NULL */
+    char *secret_file, *secret_command, *credential; /* where its secret comes from: one of them */
     uint64_t preset;
     uint64_t connections, connmsgs;
     struct site_rate rate;
@@ -122,6 +124,8 @@ bool site_lmtp_host(const struct site *site);
 const struct site_service *site_service(const struct site *site, const char *program);
 /* The word for an enum tls_level. */
 const char *site_tls_level(uint64_t level);
+/* The mechanisms (lib/mechanism.h) by which a route may log in; 0: it does not. */
+unsigned site_mechanisms(const struct site_route *route);
 /* Does TLS begin there at once, without STARTTLS? */
 bool site_implicit(uint64_t mode, uint64_t port);
 /* Calls `each` for every keyword there is: the manual's test and `--check` use it. */

@@ -119,6 +119,23 @@ static void names_what_is_wrong_and_where(void **state)
         {"SYSTEM HOST(h)\nSMTP CLIENTCA(/k)\n", 0, 0, "without CERT"},
         {"SYSTEM HOST(h)\nSERVICE NAME(S) TLS(IMPLICIT)\n", 0, 0, "needs CERT"},
         {"SYSTEM HOST(h)\nSERVICE NAME(S) PORT(465)\n", 0, 0, "needs CERT"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) USER('a b')\n", 2, 20, "without a blank"},
+        {"SYSTEM HOST(h)\nROUTE AUTH(PLAIN,MAGIC)\n", 2, 12, "names joined by commas"},
+        {"SYSTEM HOST(h)\nROUTE AUTH('')\n", 2, 12, "names joined by commas"},
+        {"SYSTEM HOST(h)\nROUTE SECRETCMD('')\n", 2, 17, "SECRETCMD must be"},
+        {"SYSTEM HOST(h)\nROUTE CREDENTIAL(../x)\n", 2, 18, "CREDENTIAL must be"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) SECRETFILE(/f)\n", 2, 1, "need USER"},
+        {"SYSTEM HOST(h)\nROUTE USER(u) SECRETFILE(/f)\n", 2, 1, "needs HOST"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) USER(u)\n", 2, 1, "needs USER(name), and SECRETFILE"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) AUTH(PLAIN) SECRETFILE(/f)\n", 2, 1, "needs USER"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) USER(u) SECRETFILE(/f) SECRETCMD(c)\n", 2, 1, "keep one"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) USER(u) SECRETFILE(/f) AUTH(PLAIN,XOAUTH2)\n", 2, 1,
+         "keep one kind"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) AUTH(EXTERNAL)\n", 2, 1, "needs CERT"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) AUTH(EXTERNAL) CERT(/c) CREDENTIAL(x)\n", 2, 1,
+         "needs no secret"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) TLS(MAY) USER(u) AUTH(LOGIN) SECRETFILE(/f)\n", 2, 1,
+         "write TLS(VERIFY)"},
         {"SYSTEM HOST([1.2.3])\n", 1, 13, "host name"},
         {"SYSTEM HOST(h) SPOOL(relative)\n", 1, 22, "begins with /"},
         {"  SYSTEM HOST(h)\n", 1, 0, ""},
@@ -136,6 +153,23 @@ static void names_what_is_wrong_and_where(void **state)
     }
 }
 
+/* Somebody writes the secret where its file is to be named: it must not get into the log. */
+static void never_repeats_a_secret(void **state)
+{
+    static const char *const cases[] = {
+        "SYSTEM HOST(h)\nROUTE SECRETFILE(hunter2)\n",
+        "SYSTEM HOST(h)\nROUTE CREDENTIAL(hunter2/x)\n",
+    };
+    struct diag d;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_null(site_parse(span_of(cases[i]), "X", &d));
+        assert_non_null(strstr(d.text, "must be"));
+        assert_null(strstr(d.text, "hunter2"));
+    }
+}
+
 static void survives_being_cut_anywhere(void **state)
 {
     static const char text[] =
@@ -150,9 +184,8 @@ static void survives_being_cut_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_the_sample_of_the_design),
-        cmocka_unit_test(has_defaults),
-        cmocka_unit_test(names_what_is_wrong_and_where),
+        cmocka_unit_test(reads_the_sample_of_the_design), cmocka_unit_test(has_defaults),
+        cmocka_unit_test(names_what_is_wrong_and_where),  cmocka_unit_test(never_repeats_a_secret),
         cmocka_unit_test(survives_being_cut_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
