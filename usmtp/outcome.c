@@ -12,11 +12,13 @@ static const struct {
     [SESSION_EHLO] = {VERDICT_HOST, VERDICT_HOST},
     [SESSION_HELO] = {VERDICT_HOST, VERDICT_HOST},
     [SESSION_STARTTLS] = {VERDICT_HOST, VERDICT_HOST},
+    [SESSION_AUTH] = {VERDICT_HOST, VERDICT_HOST},
     [SESSION_MAIL] = {VERDICT_LATER, VERDICT_NEVER},
     [SESSION_RCPT] = {VERDICT_LATER, VERDICT_NEVER},
     [SESSION_DATA] = {VERDICT_LATER, VERDICT_NEVER},
     [SESSION_TERM] = {VERDICT_LATER, VERDICT_NEVER},
     [SESSION_RSET] = {VERDICT_HOST, VERDICT_HOST},
+    [SESSION_CANCEL] = {VERDICT_HOST, VERDICT_HOST},
 };
 
 /* Replies that mean something else than their class, wherever they come. */
@@ -45,6 +47,7 @@ static enum verdict_kind judge(enum session_state state, const struct reply *r)
 void outcome_reply(struct verdict *v, enum session_state state, const struct reply *r)
 {
     *v = (struct verdict){.kind = judge(state, r), .remote = true};
+    v->login = state == SESSION_AUTH && r->code >= 500;
     reply_enhanced(r, v->status);
     if (r->code < 400 || v->status[0] == '\0') /* it made no sense where it came */
         snprintf(v->status, sizeof(v->status), "4.5.0");

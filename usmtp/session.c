@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/base64.h"
 #include "usmtp/outcome.h"
 
 static void enter(struct session *s, enum session_state state, struct buf *out);
@@ -66,6 +67,30 @@ static void send_starttls(struct session *s, struct buf *out)
 {
     (void)s;
     buf_adds(out, "STARTTLS\r\n");
+}
+
+/* The initial response goes with the command where it fits; else the host asks for it. */
+static void send_auth(struct session *s, struct buf *out)
+{
+    size_t room = COMMAND_LINE_MAX - sizeof("AUTH  \r\n") - strlen(s->mechanism->name);
+
+    buf_printf(out, "AUTH %s", s->mechanism->name);
+    if (s->mechanism->first && s->response.len <= room) {
+        buf_reserve(out, s->response.len + 8);
+        buf_addc(out, ' ');
+        if (s->response.len == 0)
+            buf_addc(out, '='); /* RFC 4954 4: empty, and yet there */
+        buf_addspan(out, BUF_SPAN(&s->response));
+        buf_wipe(&s->response);
+        s->challenges = 1;
+    }
+    buf_adds(out, "\r\n");
+}
+
+static void send_cancel(struct session *s, struct buf *out)
+{
+    (void)s;
+    buf_adds(out, "*\r\n");
 }
 
 static void send_rset(struct session *s, struct buf *out)
@@ -156,11 +181,19 @@ static const struct {
     {"AUTH", FEATURE_AUTH},
 };
 
+/* Also as AUTH=PLAIN, which is what the first servers wrote. */
+static void take_mechanisms(struct session *s, struct span line)
+{
+    if (span_starts_nocase(line, SPAN("AUTH ")) || span_starts_nocase(line, SPAN("AUTH=")))
+        s->offered |= mechanism_set(span_trim(span_from(line, 5)), ' ', NULL);
+}
+
 static void take_keyword(struct session *s, struct span line)
 {
     struct span word = {line.p, span_find(line, ' ')};
     uint64_t limit;
 
+    take_mechanisms(s, line);
     for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
         if (!span_eq_nocase(word, span_of(keywords[i].word)))
             continue;
@@ -181,6 +214,52 @@ static void no_tls(struct session *s, struct buf *out)
     enter(s, SESSION_QUIT, out);
 }
 
+/* A login that failed by our own finding. */
+static void judge_login(struct session *s, const char *why)
+{
+    struct verdict v;
+
+    outcome_local(&v, VERDICT_HOST, "4.7.0", why);
+    v.login = true;
+    judge(s, &v);
+    buf_wipe(&s->response);
+}
+
+/* Of what the host offers and the route allows, what gives no secret away on this line. */
+static unsigned lawful(const struct session *s)
+{
+    unsigned set = s->offered & s->allowed;
+
+    if (!s->secure || !s->confides)
+        set &= ~mechanism_revealing();
+    if (!s->secure)
+        set &= ~mechanism_with(PROOF_CERTIFICATE);
+    return set;
+}
+
+/* No mail before the login, where there is to be one. */
+static void ready(struct session *s, struct buf *out)
+{
+    const char *why = "the host offers none of the mechanisms that AUTH of the route allows";
+
+    if (s->allowed == 0) {
+        enter(s, SESSION_READY, out);
+        return;
+    }
+    s->mechanism = mechanism_best(lawful(s));
+    if (s->mechanism != NULL) {
+        enter(s, SESSION_SECRET, out);
+        return;
+    }
+    if (!(s->features & FEATURE_AUTH) && s->offered == 0)
+        why = "the host offers no login (AUTH), which the route demands";
+    else if (s->offered & s->allowed)
+        why = "the host offers only mechanisms that send the secret itself, which needs "
+              "TLS(VERIFY)";
+    judge_login(s, why);
+    enter(s, SESSION_QUIT, out);
+}
+
 static bool demands_tls(const struct session *s)
 {
     return !s->secure && s->tls >= TLS_MUST;
@@ -193,7 +272,7 @@ static void greeted(struct session *s, struct buf *out)
     else if (demands_tls(s))
         no_tls(s, out);
     else
-        enter(s, SESSION_READY, out);
+        ready(s, out);
 }
 
 static void got_ehlo(struct session *s, struct buf *out)
@@ -208,6 +287,7 @@ static void got_ehlo(struct session *s, struct buf *out)
         return;
     }
     s->features = 0;
+    s->offered = 0;
     s->size_limit = 0;
     rest = BUF_SPAN(&s->reply.text);
     span_line(&rest, &line); /* the host's name */
@@ -223,6 +303,7 @@ static void got_helo(struct session *s, struct buf *out)
         return;
     }
     s->features = 0;
+    s->offered = 0;
     greeted(s, out);
 }
 
@@ -233,7 +314,94 @@ static void got_starttls(struct session *s, struct buf *out)
     else if (demands_tls(s))
         refused(s, out);
     else
-        enter(s, SESSION_READY, out); /* RFC 3207 4: ours to go on in clear */
+        ready(s, out); /* RFC 3207 4: ours to go on in clear */
+}
+
+static void cancel(struct session *s, const char *why, struct buf *out)
+{
+    judge_login(s, why);
+    enter(s, SESSION_CANCEL, out);
+}
+
+/* What the host wants to know: its line behind the code, which is nothing but base64. */
+static const char *read_challenge(const struct session *s, struct buf *octets)
+{
+    struct span text = span_from(s->raw, 4);
+
+    if (s->reply.lines != 1)
+        return "the host's challenge has several lines";
+    if (text.n > CHALLENGE_MAX)
+        return "the host's challenge is longer than 12,288 octets";
+    if (!base64_decode(text, octets))
+        return "the host's challenge is not base64";
+    return NULL;
+}
+
+/* Our response to it, in base64. */
+static const char *respond(struct session *s, struct span challenge)
+{
+    const char *why = "memory is short";
+    struct buf octets = {0};
+
+    bool good = s->steps->step(s->steps_arg, challenge, &octets, &why) &&
+                base64_encode(BUF_SPAN(&octets), &s->response);
+    buf_wipe(&octets);
+    return good ? NULL : why;
+}
+
+static void got_challenge(struct session *s, struct buf *out)
+{
+    struct buf octets = {0};
+    bool asks = s->challenges++ == 0 && s->mechanism->first; /* for what was held back */
+
+    const char *why = read_challenge(s, &octets);
+    if (why == NULL && s->challenges > CHALLENGES_MAX)
+        why = "the host's challenges have no end";
+    if (why == NULL && asks && octets.len > 0)
+        why = "the host's first challenge should be empty";
+    if (why == NULL && !asks)
+        why = respond(s, BUF_SPAN(&octets));
+    buf_wipe(&octets);
+    if (why != NULL) {
+        cancel(s, why, out);
+        return;
+    }
+    buf_reserve(out, s->response.len + 4);
+    buf_addspan(out, BUF_SPAN(&s->response));
+    buf_adds(out, "\r\n");
+    buf_wipe(&s->response);
+}
+
+/* A token may have run out: it is found anew, once. */
+static void login_refused(struct session *s, struct buf *out)
+{
+    buf_wipe(&s->response);
+    if (s->renewed || s->mechanism->proof != PROOF_TOKEN || !wanted(s, 5)) {
+        refused(s, out);
+        return;
+    }
+    outcome_reply(&s->refusal, SESSION_AUTH, &s->reply);
+    s->renewed = true;
+    enter(s, SESSION_SECRET, out);
+}
+
+static void got_auth(struct session *s, struct buf *out)
+{
+    if (s->reply.code == 334) {
+        got_challenge(s, out);
+    } else if (s->reply.code != 235) {
+        login_refused(s, out);
+    } else if (s->steps->proved(s->steps_arg)) {
+        enter(s, SESSION_READY, out);
+    } else {
+        judge_login(s, "the host took the login without the proof that it knows the secret");
+        enter(s, SESSION_QUIT, out);
+    }
+}
+
+static void got_cancel(struct session *s, struct buf *out)
+{
+    enter(s, SESSION_QUIT, out);
 }
 
 static void got_mail(struct session *s, struct buf *out)
@@ -334,6 +502,8 @@ static const struct {
     [SESSION_HELO] = {"HELO", send_helo, got_helo, TIME(command)},
     [SESSION_STARTTLS] = {"STARTTLS", send_starttls, got_starttls, TIME(command)},
     [SESSION_TLS] = {"TLS", NULL, NULL, TIME(command)},
+    [SESSION_SECRET] = {"SECRET", NULL, got_unasked, TIME(command)},
+    [SESSION_AUTH] = {"AUTH", send_auth, got_auth, TIME(command)},
     [SESSION_READY] = {"READY", NULL, got_unasked, TIME(command)},
     [SESSION_MAIL] = {"MAIL", send_mail, got_mail, TIME(command)},
     [SESSION_RCPT] = {"RCPT", send_rcpt, got_rcpt, TIME(command)},
@@ -341,6 +511,7 @@ static const struct {
     [SESSION_TEXT] = {"TEXT", NULL, got_early, TIME(block)},
     [SESSION_TERM] = {"TERM", NULL, got_term, TIME(termination)},
     [SESSION_RSET] = {"RSET", send_rset, got_rset, TIME(command)},
+    [SESSION_CANCEL] = {"CANCEL", send_cancel, got_cancel, TIME(command)},
     [SESSION_QUIT] = {"QUIT", send_quit, got_quit, TIME(command)},
     [SESSION_CLOSED] = {"CLOSED", NULL, NULL, TIME(command)},
 #undef TIME
@@ -363,6 +534,7 @@ void session_close(struct session *s)
 {
     reply_free(&s->reply);
     buf_free(&s->line);
+    buf_wipe(&s->response);
 }
 
 /* A whole line, without its end. */
@@ -370,6 +542,7 @@ static void take_line(struct session *s, struct span line, struct buf *out)
 {
     enum reply_result r = reply_line(&s->reply, line);
 
+    s->raw = line;
     if (r == REPLY_MORE)
         return;
     if (r == REPLY_MALFORMED)
@@ -388,7 +561,10 @@ void session_input(struct session *s, struct span octets, struct buf *out)
             session_unsecured(s, "the host spoke in clear before the TLS handshake");
             return;
         }
-        if (!reply_collect(&s->line, &octets, &line))
+        /* In AUTH a line is as long as a challenge may be, and a little more, so that it is seen.
+         */
+        size_t most = s->state == SESSION_AUTH ? CHALLENGE_MAX + 8 : REPLY_LINE_MAX;
+        if (!reply_collect_long(&s->line, &octets, most, &line))
             break;
         take_line(s, line, out);
         buf_clear(&s->line);
@@ -400,6 +576,7 @@ void session_input(struct session *s, struct span octets, struct buf *out)
 void session_secured(struct session *s, struct buf *out)
 {
     s->secure = true;
+    s->offered = 0;
     s->features = 0;
     s->size_limit = 0;
     if (s->state == SESSION_TLS)
@@ -413,6 +590,30 @@ void session_unsecured(struct session *s, const char *why)
     outcome_local(&v, VERDICT_HOST, "4.7.5", why);
     judge(s, &v);
     s->state = SESSION_CLOSED;
+}
+
+void session_login(struct session *s, const struct session_steps *steps, void *arg, struct buf *out)
+{
+    const char *why = NULL;
+
+    s->steps = steps;
+    s->steps_arg = arg;
+    s->challenges = 0;
+    if (s->mechanism->first)
+        why = respond(s, SPAN(""));
+    if (why == NULL)
+        enter(s, SESSION_AUTH, out);
+    else
+        session_no_login(s, why, out);
+}
+
+void session_no_login(struct session *s, const char *why, struct buf *out)
+{
+    if (why != NULL)
+        judge_login(s, why);
+    else
+        judge(s, &s->refusal);
+    enter(s, SESSION_QUIT, out);
 }
 
 static void refuse_here(struct session *s, const char *status, const char *why)
@@ -487,7 +688,9 @@ void session_lost(struct session *s, const char *why)
 {
     struct verdict v;
 
-    if (s->mail_open || (s->mails == 0 && s->state < SESSION_READY && s->verdicts == 0)) {
+    if (s->state == SESSION_SECRET && s->renewed)
+        judge(s, &s->refusal);
+    else if (s->mail_open || (s->mails == 0 && s->state < SESSION_READY && s->verdicts == 0)) {
         outcome_local(&v, s->mail_open ? VERDICT_LATER : VERDICT_HOST, "4.4.2", why);
         judge(s, &v);
     }

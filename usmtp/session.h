@@ -8,16 +8,23 @@
  * CLOSED
  *                 \-> HELO -^       \______ RSET ______________________^
  *                 \-> STARTTLS -> TLS -> EHLO
+ *                 \-> SECRET -> AUTH -> READY, or -> CANCEL -> QUIT
  *
  * With PIPELINING, MAIL, RCPT and DATA are sent together and their replies read in turn; those of
  * the next mail may even follow the final dot at once (RFC 2920 3.1): TERM -> MAIL then. The user
  * of the machine gives it mails in READY, or one ahead in TERM, sends the text in TEXT, and is told
  * each mail's verdict exactly once; only a mail that was given ahead and had no reply before the
- * connection ended has none. */
+ * connection ended has none.
+ *
+ * Where a login is wanted there is no READY without it. What a mechanism says is the business of
+ * struct session_steps; the machine chooses the mechanism, keeps secrets off lines that others can
+ * read, and bounds and checks what the host says. A login that fails is our own affair or the
+ * host's, never the mail's: VERDICT_HOST. */
 #ifndef USMTP_SESSION_H
 #define USMTP_SESSION_H
 
 #include "lib/address.h"
+#include "lib/mechanism.h"
 #include "lib/reply.h"
 #include "lib/site.h"
 
@@ -26,7 +33,9 @@ enum session_state {
     SESSION_EHLO,
     SESSION_HELO,
     SESSION_STARTTLS,
-    SESSION_TLS,   /* begin the handshake, then session_secured() or session_unsecured() */
+    SESSION_TLS,    /* begin the handshake, then session_secured() or session_unsecured() */
+    SESSION_SECRET, /* find what `mechanism` needs, then session_login() or session_no_login() */
+    SESSION_AUTH,
     SESSION_READY, /* session_mail() or session_quit() */
     SESSION_MAIL,
     SESSION_RCPT,
@@ -34,6 +43,7 @@ enum session_state {
     SESSION_TEXT, /* send the text, then session_text_sent() */
     SESSION_TERM,
     SESSION_RSET,
+    SESSION_CANCEL, /* of the login */
     SESSION_QUIT,
     SESSION_CLOSED, /* close the connection */
     SESSION_STATES
@@ -61,8 +71,24 @@ enum verdict_kind {
 struct verdict {
     enum verdict_kind kind;
     bool remote;     /* text is the host's reply */
+    bool login;      /* the login is what failed */
     char status[12]; /* "5.1.1" */
     char text[512];  /* "550 5.1.1 No such user", or our own words; printable, one line */
+};
+
+enum {
+    CHALLENGE_MAX = 12288, /* octets of a challenge in base64, RFC 4954 4 */
+    CHALLENGES_MAX = 8,    /* in one exchange */
+    COMMAND_LINE_MAX = 512 /* an AUTH command with an initial response must fit (RFC 4954 4) */
+};
+
+/* What a mechanism says; one exchange. */
+struct session_steps {
+    /* Appends the response to a challenge; where the client speaks first, the first of them is
+     * empty. False with *why (printable, static): the exchange has failed. */
+    bool (*step)(void *arg, struct span challenge, struct buf *response, const char **why);
+    /* The host says that the login is good: can that be? */
+    bool (*proved)(void *arg);
 };
 
 struct session_mail {
@@ -76,6 +102,17 @@ struct session {
     enum session_state state;
     enum tls_level tls; /* what is wanted of the connection; set it after session_open() */
     bool secure;        /* it is under TLS */
+    bool confides;      /* that TLS, when it is there, is good enough to send a secret under it */
+    unsigned allowed;   /* mechanisms to log in by (lib/mechanism.h); 0: no login is wanted. Set
+                           both after session_open(), too */
+    unsigned offered;   /* by the host */
+    const struct mechanism *mechanism;
+    bool renewed; /* in SECRET: the host refused what it was told, and it is to be found anew */
+    const struct session_steps *steps;
+    void *steps_arg;
+    struct buf response; /* in base64; waits for the host's first challenge */
+    unsigned challenges;
+    struct span raw;                   /* the line that is being looked at */
     char host[ADDRESS_DOMAIN_MAX + 1]; /* our name, for EHLO */
     unsigned features;                 /* enum session_feature */
     uint64_t size_limit;               /* 0: none announced */
@@ -88,7 +125,8 @@ struct session {
     bool lost_rcpt; /* pipelined, and MAIL or RCPT was refused: DATA's reply is still to come */
     struct verdict verdict[2]; /* not yet taken, the older first */
     unsigned verdicts;
-    unsigned mails; /* given so far */
+    struct verdict refusal; /* of a login, while it is tried anew */
+    unsigned mails;         /* given so far */
 };
 
 void session_open(struct session *s, const char *host);
@@ -112,6 +150,12 @@ void session_quit(struct session *s, struct buf *out);
 void session_secured(struct session *s, struct buf *out);
 /* The handshake failed, or TLS cannot be had: a verdict that defers, and CLOSED. */
 void session_unsecured(struct session *s, const char *why);
+/* Only in SECRET: the secret is there, and `steps` knows it until the state is neither SECRET nor
+ * AUTH. */
+void session_login(struct session *s, const struct session_steps *steps, void *arg,
+                   struct buf *out);
+/* It cannot be had: why. NULL, if it was to be found anew: it is the same as before. */
+void session_no_login(struct session *s, const char *why, struct buf *out);
 /* The connection ended, or its time was up: an open mail, or the connection itself, gets its
  * verdict. */
 void session_lost(struct session *s, const char *why);
