@@ -16,6 +16,7 @@ enum {
 
 static bool next_address(struct connection *c);
 static void stop_asking(struct connection *c);
+static void end_login(struct connection *c);
 
 static void name_relay(struct connection *c, const union resolve_address *a)
 {
@@ -44,6 +45,7 @@ static void finish(struct connection *c)
     const struct verdict *v = c->host_verdict.kind == VERDICT_HOST ? &c->host_verdict : NULL;
 
     stop_asking(c);
+    end_login(c);
     close_file(c);
     wire_free(c->wire);
     session_close(&c->session);
@@ -84,6 +86,8 @@ static void pass_verdicts(struct connection *c)
     while (session_take_verdict(&c->session, &v)) {
         if (!c->in_hand) {
             c->host_verdict = v;
+            if (v.login && v.remote)
+                c->refused = c->host;
             continue;
         }
         /* A refusal of the whole host that meets a mail concerns that mail for now. */
@@ -331,6 +335,114 @@ static void stop_asking(struct connection *c)
     c->asking = false;
 }
 
+/* Of a login only the command's first two words are shown, and "*". */
+static struct span shown(const struct connection *c, bool ours, struct span line)
+{
+    bool login = c->sasl != NULL && ours;
+    struct span rest = line, word, name;
+
+    if (!login || span_eq(line, SPAN("*")) || span_eq(line, SPAN("QUIT")))
+        return line;
+    if (span_starts_nocase(line, SPAN("AUTH ")) && span_cut(&rest, ' ', &word) &&
+        span_cut(&rest, ' ', &name) && mechanism_set(name, ' ', NULL) != 0)
+        return (struct span){line.p, word.n + 1 + name.n};
+    return SPAN("(a response)");
+}
+
+/* The dialogue line by line, for --trace; the text of a mail is not shown. */
+static void trace(const struct connection *c, const char *direction, struct span octets)
+{
+    struct span line;
+    char text[512];
+
+    if (!c->program->trace || c->text != NULL)
+        return;
+    while (span_line(&octets, &line)) {
+        while (line.n > 0 && line.p[line.n - 1] == '\r')
+            line.n--;
+        line = shown(c, direction[0] == '-', line);
+        if (line.n >= sizeof(text))
+            line.n = sizeof(text) - 1;
+        if (span_copy(line, text, sizeof(text)))
+            MSG(&c->program->log, T01SM047I, c->relay, direction, text);
+    }
+}
+
+/* Logging in. */
+
+/* Sends what was said, and overwrites the secrets that may be in it. */
+static void put(struct connection *c, struct buf *out)
+{
+    if (out->failed || (out->len > 0 && !wire_send(c->wire, BUF_SPAN(out))))
+        session_lost(&c->session, "memory is short");
+    buf_wipe(out);
+}
+
+static void end_login(struct connection *c)
+{
+    if (c->secret != NULL)
+        keeper_cancel(c->target.keeper, c->secret);
+    c->secret = NULL;
+    sasl_free(c->sasl);
+    c->sasl = NULL;
+}
+
+static void begin_login(struct connection *c, struct span secret, struct buf *out)
+{
+    const struct sasl_identity who = {.user = c->target.login->user,
+                                      .secret = secret,
+                                      .host = c->host->name,
+                                      .port = connection_port(c)};
+
+    if (c->session.renewed && sasl_has(c->sasl, secret)) {
+        session_no_login(&c->session, NULL, out);
+        return;
+    }
+    sasl_free(c->sasl);
+    c->sasl = sasl_new(c->session.mechanism, &who);
+    if (c->sasl != NULL)
+        session_login(&c->session, &sasl_steps, c->sasl, out);
+    else
+        session_no_login(&c->session, "memory is short, or libgsasl lacks the mechanism", out);
+}
+
+/* A secret that is not to be had is so for all hosts. */
+static void no_secret(struct connection *c, const char *why, struct buf *out)
+{
+    session_no_login(&c->session, why, out);
+    c->tried = c->target.found->addresses;
+}
+
+static void on_secret(void *arg, const struct keeper_answer *a)
+{
+    struct connection *c = arg;
+    struct buf out = {0};
+
+    c->secret = NULL;
+    if (a->why == NULL)
+        begin_login(c, a->secret, &out);
+    else
+        no_secret(c, a->why, &out);
+    trace(c, "->", BUF_SPAN(&out));
+    put(c, &out);
+    run(c, (struct span){"", 0});
+}
+
+static void find_secret(struct connection *c, struct buf *out)
+{
+    const char *why;
+
+    if (c->secret != NULL)
+        return;
+    if (c->session.mechanism->proof == PROOF_CERTIFICATE) {
+        begin_login(c, SPAN(""), out);
+        return;
+    }
+    c->secret = keeper_ask(c->target.keeper, c->target.login->id, on_secret, c, &why);
+    if (c->secret == NULL)
+        no_secret(c, why, out);
+}
+
 /* A handshake that failed where clear text will do: a fresh connection to the same address. */
 static bool goes_clear(struct connection *c, int error)
 {
@@ -346,6 +458,15 @@ static bool goes_clear(struct connection *c, int error)
     return true;
 }
 
+/* The host is there, and knows us where it is to. */
+static void welcome(struct connection *c)
+{
+    if (c->session.mechanism != NULL)
+        MSG(&c->program->log, T01SM133I, c->relay, c->target.login->user,
+            c->session.mechanism->name);
+    c->events->greeted(c->owner, c);
+}
+
 /* What the session's state asks of us, until it waits for the peer. */
 static void step(struct connection *c, struct buf *out)
 {
@@ -353,34 +474,20 @@ static void step(struct connection *c, struct buf *out)
 
     pass_verdicts(c);
     if (c->session.state == SESSION_READY && greeting)
-        c->events->greeted(c->owner, c);
+        welcome(c);
     if (c->session.state == SESSION_READY)
         offer_mail(c, out);
     if (c->session.state == SESSION_TLS && !c->securing)
         begin_tls(c);
+    if (c->session.state == SESSION_SECRET)
+        find_secret(c, out);
+    else if (c->session.state != SESSION_AUTH)
+        end_login(c);
     if (c->session.state == SESSION_TEXT)
         begin_text(c, out);
     if (c->session.state == SESSION_TERM)
         offer_ahead(c, out);
     c->last_state = c->session.state;
-}
-
-/* The dialogue line by line, for --trace; the text of a mail is not shown. */
-static void trace(const struct connection *c, const char *direction, struct span octets)
-{
-    struct span line;
-    char text[512];
-
-    if (!c->program->trace || c->text != NULL)
-        return;
-    while (span_line(&octets, &line)) {
-        while (line.n > 0 && line.p[line.n - 1] == '\r')
-            line.n--;
-        if (line.n >= sizeof(text))
-            line.n = sizeof(text) - 1;
-        if (span_copy(line, text, sizeof(text)))
-            MSG(&c->program->log, T01SM047I, c->relay, direction, text);
-    }
 }
 
 /* Runs the session on octets (none: only looks at its state), sends what it says, ends it where it
@@ -391,13 +498,13 @@ static void run(struct connection *c, struct span octets)
 
     trace(c, "<-", octets);
     session_input(&c->session, octets, &out);
+    size_t said = out.len;
+    trace(c, "->", BUF_SPAN(&out)); /* while it is known whether this is a login */
     if (c->session.state == SESSION_TEXT)
         trace(c, "--", SPAN("(the text of the mail)"));
     step(c, &out);
-    trace(c, "->", BUF_SPAN(&out));
-    if (out.failed || (out.len > 0 && !wire_send(c->wire, BUF_SPAN(&out))))
-        session_lost(&c->session, "memory is short");
-    buf_free(&out);
+    trace(c, "->", span_from(BUF_SPAN(&out), said));
+    put(c, &out);
     pass_verdicts(c);
     if (c->session.state == SESSION_CLOSED) {
         if (c->host_verdict.kind != VERDICT_HOST || !next_address(c))
@@ -508,6 +615,7 @@ static bool next_address(struct connection *c)
         MSG(&c->program->log, T01SM048I, c->relay, c->host_verdict.text);
 
     stop_asking(c);
+    end_login(c);
     wire_free(c->wire);
     c->wire = NULL;
     session_close(&c->session);
@@ -516,11 +624,15 @@ static bool next_address(struct connection *c)
     if (c->tried == 0 && !c->clear)
         start_attempt(c);
     c->session.tls = c->clear ? TLS_NONE : c->target.security.level;
+    c->session.confides = c->target.security.level >= TLS_MUST;
+    c->session.allowed = c->target.login->mechanisms;
     c->clear = c->securing = false;
     while (more_to_try(c)) {
         c->now = (c->target.begin + c->tried++) % c->target.found->addresses;
         const union resolve_address *a = &c->target.found->address[c->now];
         c->host = host_of(c, c->now);
+        if (c->host == c->refused)
+            continue;
         socklen_t length = a->any.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4);
         name_relay(c, a);
         c->wire = wire_connect(c->loop, &a->any, length, &wire_events, c);

@@ -5,9 +5,11 @@
 #define USMTP_CONNECTION_H
 
 #include "lib/wire.h"
+#include "usmtp/keeper.h"
 #include "usmtp/mailfile.h"
 #include "usmtp/official.h"
 #include "usmtp/resolve.h"
+#include "usmtp/sasl.h"
 #include "usmtp/security.h"
 #include "usmtp/session.h"
 
@@ -19,6 +21,9 @@ struct connection_target {
     size_t begin;                 /* which address is tried first: one that was good before */
     unsigned mails;               /* taken at most */
     struct security_use security;
+    const struct route_login
+        *login; /* of the route: its id stays, as long as the connection does */
+    struct keeper *keeper;
     int64_t idle_ms; /* how long it waits for more mail */
     const struct official_names *names;
 };
@@ -63,9 +68,12 @@ struct connection {
     const struct program *program;
     struct connection_target target;
     size_t tried;
-    bool asking;   /* for TLSA records */
-    bool securing; /* a handshake was begun in this wire */
-    bool clear;    /* it failed at this address, and clear text will do */
+    bool asking;                        /* for TLSA records */
+    bool securing;                      /* a handshake was begun in this wire */
+    bool clear;                         /* it failed at this address, and clear text will do */
+    struct keeper_query *secret;        /* that is being asked for */
+    struct sasl *sasl;                  /* while it logs in */
+    const struct resolve_host *refused; /* our login: its other addresses would do so too */
     struct wire *wire;
     struct session session;
     struct hand hand, coming; /* the mail in hand, and the one behind it */

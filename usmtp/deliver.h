@@ -42,6 +42,7 @@ struct deliver {
     struct watch_list watches;
     struct destinations destinations;
     struct security *security;            /* of the routes; the program's */
+    struct keeper *keeper;                /* of secrets; the program's */
     struct chain undeleted;               /* sent, but the data set could not be removed */
     size_t removed;                       /* since the last sync */
     int64_t service_base, steady_base_ms; /* the service clock: checkpoint.h */

@@ -271,7 +271,9 @@ static bool open_connection(struct destination *t)
                                        .begin = t->good_address,
                                        .mails = t->route.connmsgs,
                                        .idle_ms = idle_ms(&t->route.rate),
-                                       .security = security};
+                                       .security = security,
+                                       .login = &t->route.login,
+                                       .keeper = d->keeper};
     target.security.memory = &t->memory;
     struct connection *c = NULL;
     if (room_for_connection(t))
@@ -529,6 +531,7 @@ static void on_greeted(void *owner, struct connection *c)
     struct destination *t = owner;
 
     t->greeted = true;
+    t->told = false;
     if (c->target.found == t->found)
         t->good_address = c->now;
     if (t->tries > 0) {
@@ -551,6 +554,10 @@ static void on_closed(void *owner, struct connection *c, const struct verdict *v
             break;
         }
     d->destinations.connections--;
+    if (v != NULL && v->login && !t->told) {
+        MSG(&d->program->log, T01SM134E, c->relay, t->route.login.user, v->text);
+        t->told = true;
+    }
     if (v != NULL && !d->stopping) {
         if (t->connections == 0) {
             put_off(t, v);

@@ -9,6 +9,7 @@
 
 struct connection;
 struct deliver;
+struct keeper;
 
 struct destination {
     struct deliver *deliver;
@@ -19,6 +20,7 @@ struct destination {
     uint32_t tries;
     bool recheck; /* the schedule may have changed since `due` was set */
     bool greeted; /* since it was last put off: more than one connection may be opened */
+    bool told;    /* the operator, that its login fails */
     bool plain;   /* it left commands that came with a text unanswered: they wait for its reply */
     char why[320];
     struct resolve_query *query;

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "lib/loop.h"
+#include "lib/mechanism.h"
 #include "usmtp/hosts.h"
 #include "usmtp/resolve.h"
 #include "usmtp/route.h"
@@ -51,6 +52,15 @@ static void print_limits(const struct route *r)
            time_text(r->schedule.most).text);
 }
 
+void explain_login(const struct route *r)
+{
+    char words[MECHANISM_WORDS_MAX];
+
+    if (r->login.mechanisms != 0)
+        printf("login        %s%s%s\n", r->login.user, r->login.user[0] != '\0' ? " by " : "by ",
+               mechanism_words(r->login.mechanisms, words));
+}
+
 static void print_route(const struct explain *x, const struct address *from,
                         const struct address *to)
 {
@@ -64,6 +74,7 @@ static void print_route(const struct explain *x, const struct address *from,
     else
         printf("statement    none: towards the MX of the domain\n");
     printf("destination  %s\ntls          %s\n", r->key, site_tls_level(r->tls));
+    explain_login(r);
     print_limits(r);
 }
 
@@ -181,6 +192,8 @@ int explain_route(const struct program *p, int words, char **word)
         fprintf(stderr, "usage: %s route ADDRESS [FROM]\n", p->name);
         return EX_USAGE;
     }
+    if (!program_jail(p))
+        return EX_OSERR;
     if (!take_address(p, word[0], ADDRESS_BARE_OK | ADDRESS_UTF8_OK, &to) ||
         (words == 2 &&
          !take_address(p, word[1], ADDRESS_BARE_OK | ADDRESS_NULL_OK | ADDRESS_UTF8_OK, &from)))

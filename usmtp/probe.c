@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "usmtp/connection.h"
+#include "usmtp/explain.h"
 
 struct probe {
     struct program program; /* with --trace: the dialogue is what is to be seen */
@@ -16,6 +17,7 @@ struct probe {
     struct security security;
     struct security_use use;
     struct tls_memory memory;
+    struct keeper keeper;
     struct loop *loop;
     struct resolver *resolver;
     struct resolve_result *found;
@@ -96,6 +98,8 @@ static void connect_to(struct probe *x)
     struct connection_target target = {.found = x->found,
                                        .mails = 1,
                                        .security = x->use,
+                                       .login = &x->route.login,
+                                       .keeper = &x->keeper,
                                        .idle_ms = 1};
 
     for (size_t i = 0; i < x->found->hosts; i++)
@@ -132,13 +136,14 @@ static int walk(struct probe *x)
     x->status = EX_OSERR;
     x->loop = loop_new();
     x->resolver = x->loop == NULL ? NULL : resolver_new(x->loop, &x->program, &why);
-    if (x->resolver == NULL)
+    if (x->resolver == NULL || !keeper_listen(&x->keeper, x->loop))
         fprintf(stderr, "%s: %s\n", x->program.name, why);
     else if (resolve_start(x->resolver, x->route.hop, x->route.hops, !x->route.own, on_resolved,
                            x) != NULL)
         loop_run(x->loop);
     resolve_free(x->found);
     resolver_free(x->resolver);
+    keeper_deafen(&x->keeper);
     loop_free(x->loop);
     return x->status;
 }
@@ -177,15 +182,19 @@ int probe_destination(const struct program *p, int words, char **word)
     if (!find_route(&x, word[0]))
         return EX_DATAERR;
     signal(SIGPIPE, SIG_IGN);
+    if (!keeper_start(&x.keeper, p) || !program_jail(p))
+        return EX_OSERR;
     if (!security_load(&x.security, p->site, &d))
         fprintf(stderr, "%s: %s\n", p->name, d.text);
     int status = EX_CONFIG;
     if (security_for(&x.security, &x.route, &x.use)) {
         x.use.memory = &x.memory;
         printf("destination  %s\ntls          %s\n", x.route.key, site_tls_level(x.route.tls));
+        explain_login(&x.route);
         status = walk(&x);
     }
     tls_memory_free(&x.memory);
+    keeper_end(&x.keeper);
     security_free(&x.security);
     return status;
 }

@@ -114,19 +114,44 @@ static enum tls_level level_of(const struct route *out, const struct site_route 
 }
 
 /* FNV-1a over the texts and their ends. */
-uint64_t route_policy(const struct site *site, const struct site_route *r)
+static uint64_t digest(const char *const *texts, size_t n)
 {
-    const char *const texts[] = {r != NULL && r->ca != NULL ? r->ca : site->ca,
-                                 r != NULL ? r->cert : NULL, r != NULL ? r->key : NULL,
-                                 r != NULL ? r->tlsa : NULL};
     uint64_t h = 0xCBF29CE484222325U;
 
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+    for (size_t i = 0; i < n; i++) {
         for (const char *p = texts[i]; p != NULL && *p != '\0'; p++)
             h = (h ^ (unsigned char)*p) * 0x100000001B3U;
         h = (h ^ (texts[i] == NULL ? 0x100U : 0x101U)) * 0x100000001B3U;
     }
     return h;
+}
+
+uint64_t route_policy(const struct site *site, const struct site_route *r)
+{
+    const char *const texts[] = {r != NULL && r->ca != NULL ? r->ca : site->ca,
+                                 r != NULL ? r->cert : NULL, r != NULL ? r->key : NULL,
+                                 r != NULL ? r->tlsa : NULL};
+
+    return digest(texts, sizeof(texts) / sizeof(texts[0]));
+}
+
+uint64_t route_login_id(const struct site_route *r)
+{
+    const char *const texts[] = {r->user, r->auth, r->secret_file, r->secret_command,
+                                 r->credential};
+    uint64_t id = digest(texts, sizeof(texts) / sizeof(texts[0]));
+
+    return id == 0 ? 1 : id;
+}
+
+static void set_login(struct route *out, const struct site_route *r)
+{
+    out->login.mechanisms = site_mechanisms(r);
+    if (out->login.mechanisms == 0)
+        return;
+    out->login.id = route_login_id(r);
+    if (r->user != NULL)
+        span_copy(span_of(r->user), out->login.user, sizeof(out->login.user));
 }
 
 /* Appends to the key; one that does not fit is cut, which at worst lets two destinations share. */
@@ -164,6 +189,8 @@ static void make_key(struct route *out, const struct site *site, const struct si
         add_key(out, &at, "/TLSMODE=%u", out->mode);
     if (out->policy != route_policy(site, NULL))
         add_key(out, &at, "/POLICY=%" PRIx64, out->policy);
+    if (out->login.id != 0)
+        add_key(out, &at, "/LOGIN=%" PRIx64, out->login.id);
     if (r != NULL && r->connections != 0)
         add_key(out, &at, "/CONNECTIONS=%u", out->connections);
     if (r != NULL && r->connmsgs != 0)
@@ -193,6 +220,7 @@ bool route_find(const struct site *site, const struct address *from, const struc
     out->tls = (unsigned char)level_of(out, r);
     out->policy = route_policy(site, r);
     if (r != NULL) {
+        set_login(out, r);
         out->mode = (unsigned char)r->mode;
         out->relay = r->host != NULL;
         if (r->connections != 0)

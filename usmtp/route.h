@@ -20,14 +20,22 @@ struct route_hop {
     bool mx;              /* its MX are meant, not its own addresses */
 };
 
+/* Who we are there. Where its secret comes from, only the keeper knows (keeper.h). */
+struct route_login {
+    uint64_t id;         /* route_login_id(); 0: no login */
+    unsigned mechanisms; /* lib/mechanism.h */
+    char user[SITE_LOGIN_MAX + 1];
+};
+
 /* What makes a destination: mail with equal keys shares connections and limits. */
 struct route {
     char key[ROUTE_KEY_MAX + 1]; /* "host:port", and whatever else of this tells it from others */
     struct route_hop hop[NEXTHOP_MAX];
     size_t hops;
-    unsigned char tls;    /* enum tls_level, never AUTO */
-    unsigned char mode;   /* enum tls_mode */
-    uint64_t policy;      /* route_policy() */
+    unsigned char tls;  /* enum tls_level, never AUTO */
+    unsigned char mode; /* enum tls_mode */
+    uint64_t policy;    /* route_policy() */
+    struct route_login login;
     bool relay;           /* named by a ROUTE statement, not the recipient's own domain */
     bool own;             /* a domain of this site: that its MX is ourselves is no loop */
     unsigned connections; /* at once */
@@ -44,6 +52,8 @@ bool route_find(const struct site *site, const struct address *from, const struc
 /* Stands for the certificates, keys and records of a statement (NULL: of none): equal where they
  * are. A route may outlive the configuration it was found in, and must not take another's. */
 uint64_t route_policy(const struct site *site, const struct site_route *r);
+/* The same for its login: user, mechanisms, and where the secret comes from. Never 0. */
+uint64_t route_login_id(const struct site_route *r);
 /* The first host, for messages and notices. */
 static inline const char *route_host(const struct route *r)
 {

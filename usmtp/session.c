@@ -466,10 +466,18 @@ static void got_quit(struct session *s, struct buf *out)
     enter(s, SESSION_CLOSED, out);
 }
 
-/* A reply that nobody asked for: the two sides no longer agree on what was said. */
+/* A reply that nobody asked for: the two sides no longer agree on what was said. One that came
+ * before the first mail must not look as if the host had served. */
 static void got_unasked(struct session *s, struct buf *out)
 {
-    if (s->reply.code == 421 && s->state == SESSION_READY)
+    struct verdict v;
+
+    if (s->state == SESSION_READY && s->mails == 0 && s->reply.code != 421) {
+        outcome_local(&v, VERDICT_HOST, "4.5.0", "the host sent a reply out of turn");
+        v.login = s->allowed != 0;
+        judge(s, &v);
+        enter(s, SESSION_CLOSED, out);
+    } else if (s->reply.code == 421 && s->state == SESSION_READY)
         enter(s, SESSION_CLOSED, out);
     else
         session_lost(s, "the host sent a reply out of turn");

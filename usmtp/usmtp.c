@@ -19,13 +19,16 @@
 #include "lib/wake.h"
 #include "usmtp/deliver.h"
 #include "usmtp/explain.h"
+#include "usmtp/keeper.h"
 #include "usmtp/probe.h"
+#include "usmtp/secret.h"
 
 struct usmtp {
     struct program program;
     struct spool spool;
     struct deliver deliver;
     struct security security;
+    struct keeper keeper;
     struct loop *loop;
     struct loop_event *poll, *once, *stop;
     int notify, fifo;
@@ -235,12 +238,14 @@ static int serve(struct usmtp *u)
     return u->deliver.in_doubt ? EX_IOERR : EX_OK;
 }
 
-/* For --check, and before the jail. */
-static bool certificates_fit(const struct program *p, struct diag *d)
+/* For --check. */
+static bool files_fit(const struct program *p, struct diag *d)
 {
     struct security s = {0};
     bool good = security_load(&s, p->site, d);
 
+    for (size_t i = 0; good && i < p->site->routes; i++)
+        good = secret_check(&p->site->route[i], d);
     security_free(&s);
     return good;
 }
@@ -275,16 +280,20 @@ static int work(struct usmtp *u)
         loop_free(u->loop);
         return EX_OSERR;
     }
-    u->deliver = (struct deliver){
-        .program = p, .spool = &u->spool, .loop = u->loop, .security = &u->security};
-    if (deliver_open(&u->deliver))
+    u->deliver = (struct deliver){.program = p,
+                                  .spool = &u->spool,
+                                  .loop = u->loop,
+                                  .security = &u->security,
+                                  .keeper = &u->keeper};
+    if (keeper_listen(&u->keeper, u->loop) && deliver_open(&u->deliver))
         status = serve(u);
     deliver_close(&u->deliver);
+    keeper_deafen(&u->keeper);
     loop_free(u->loop);
     return status;
 }
 
-/* What it does beside sending: the first word after the options. */
+/* What it does beside sending: the first word after the options. Each enters the jail itself. */
 static const struct command {
     const char *name;
     int (*run)(const struct program *p, int words, char **word);
@@ -297,7 +306,7 @@ static int run_command(const struct program *p, int words, char **word)
 {
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(commands[i].name, word[0]) == 0)
-            return program_jail(p) ? commands[i].run(p, words - 1, word + 1) : EX_OSERR;
+            return commands[i].run(p, words - 1, word + 1);
     fprintf(stderr, "%s: %s is no command: try %s --help\n", p->name, word[0], p->name);
     return EX_USAGE;
 }
@@ -309,7 +318,7 @@ int usmtp_main(int argc, char **argv)
                                   .service = "USMTP",
                                   .powers = PROGRAM_LEASES,
                                   .operands = true,
-                                  .fits = certificates_fit},
+                                  .fits = files_fit},
                       .notify = -1,
                       .fifo = -1};
 
@@ -318,12 +327,14 @@ int usmtp_main(int argc, char **argv)
         status = run_command(&u.program, argc - u.program.first, argv + u.program.first);
     } else if (status < 0) {
         status = EX_CANTCREAT;
-        if (program_become_user(&u.program) &&
+        /* The keeper holds nothing that is opened later. */
+        if (program_become_user(&u.program) && keeper_start(&u.keeper, &u.program) &&
             program_spool(&u.program, &u.spool, SPOOL_ALL_QUEUES)) {
             status = work(&u);
             security_free(&u.security);
             spool_close(&u.spool);
         }
+        keeper_end(&u.keeper);
     }
     program_end(&u.program);
     return status;

@@ -358,7 +358,7 @@ static void nonsense_ends_the_connection_not_the_mail(void **state)
     PLAY(PLAIN, MAIL_PLAIN, {'S', "250-a\r\n550 b\r\n", 0}, {'V', "4.4.2", VERDICT_LATER},
          {'X', "", 0});
     PLAY(PLAIN, MAIL_PLAIN, {'S', "\r\n", 0}, {'V', "4.4.2", VERDICT_LATER}, {'X', "", 0});
-    PLAY(GREET, {'S', "250 hi\r\n250 again\r\n", 0}, {'N', "", 0}, {'X', "", 0});
+    PLAY(GREET, {'S', "250 hi\r\n250 again\r\n", 0}, {'V', "4.5.0", VERDICT_HOST}, {'X', "", 0});
     PLAY(PLAIN, MAIL_PLAIN, OK, RCPT, OK, DATA, {'S', "354 go\r\n250 already\r\n", 0},
          {'V', "4.4.2", VERDICT_LATER}, {'X', "", 0});
     PLAY(PLAIN, MAIL_PLAIN, OK, RCPT, OK, DATA, {'S', "354 go\r\n552 5.3.4 big\r\n", 0},
