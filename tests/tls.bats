@@ -15,6 +15,8 @@ setup_file() {
   tls_certificate old DNS:localhost,IP:127.0.0.1 ec -9 -1
   tls_certificate new DNS:localhost,IP:127.0.0.1 ec 1 9
   tls_certificate named none
+  tls_certificate mx DNS:mx.dane.example
+  tls_certificate domain DNS:dane.example
   tls_certificate client email:client@client.example
 }
 
@@ -281,18 +283,24 @@ clear=$'-> 220 hi\n<- ^EHLO\n-> 250-hi\n-> 250 STARTTLS\n'${mail#*250 hi$'\n'}
   assert_output --regexp 'with ESMTPS id'
 }
 
-# dane_site: a sender that trusts the signed zone dane.example, whose records are read from standard input.
+# dane_site: a sender that trusts the signed zone dane.example, whose records are read from standard input; LEVEL
+# is its TLS(...). SIGNED=no: nothing is signed. FORGED=SCRIPT: sed changes the zone after that.
 dane_site() {
   require_dns
   PORT=$(free_port)
   zone dane.example < <(cat && echo 'mx A 127.0.0.1')
-  sign_zone dane.example
+  [[ -n ${SIGNED:-} ]] || sign_zone dane.example
+  [[ -z ${FORGED:-} ]] || sed -i "$FORGED" "$BATS_TEST_TMPDIR/zones/dane.example"
   start_dns
-  site "DOMAIN(*) PORT($PORT) TLS(DANE)"
+  site "DOMAIN(*) PORT($PORT) TLS(${LEVEL:-DANE}) CA($TLS/ca.pem)"
   : >"$SITE/hosts"
   sed -i 's/REMOTE(RMT21)/REMOTE(RMT21) RETRYINT(1H) TIMEGREET(3S) TIMECMD(3S)/' "$MEMBER"
-  echo "DNS     SERVER(127.0.0.1) PORT($DNS_PORT) HOSTS($SITE/hosts) TIMEOUT(10S) TRUST($TRUST)" >>"$MEMBER"
+  echo "DNS     SERVER(127.0.0.1) PORT($DNS_PORT) HOSTS($SITE/hosts) TIMEOUT(10S) ${TRUST:+TRUST($TRUST)}" >>"$MEMBER"
   "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+  queue_dane
+}
+
+queue_dane() {
   printf 'X-From: CDoaks@mail.example.org\nX-To: someone@dane.example\nSubject: test\n\ntext\n' >"$SPOOL/jes/RMT21/.m"
   mv "$SPOOL/jes/RMT21/.m" "$SPOOL/jes/RMT21/m"
   "$BUILD/spool4" -C "$MEMBER" --once --log stderr
@@ -326,6 +334,77 @@ pin() {
   run usmtp
   assert_output --regexp 'T01SM042I .*mx.dane.example: TLSA records are demanded: there are no TLSA records'
   deferred
+}
+
+@test "usmtp: MAY takes DANE where a signed zone has records" {
+  LEVEL=MAY dane_site < <(printf '@ MX 10 mx\n*._tcp.mx TLSA 3 1 1 %s\n' "$(pin self)")
+  tls_serve --cert "$TLS/self.pem" "$secure"$'\n'"$mail"
+  run usmtp
+  assert_output --regexp 'T01SM120I .*mx.dane.example.* \(verified by DANE\)'
+  assert_output --partial 'status=sent'
+  # The host that loses STARTTLS, says more than was asked for to be quicker than the name service, or has another key.
+  local script scripts=($'-> 220 hi\n<- ^EHLO\n-> 250 hi\n<- ^QUIT\n-> 221 bye' $'->> 220 hi\\r\\n250 hi\\r\\n\nuntil-close' "$offer"$'\ntls-fails')
+  for script in "${scripts[@]}"; do
+    stop_server tls || true
+    rm -f "$(servers_dir)"/tls.* "$SPOOL/work/CHKPT"
+    tls_serve --cert "$TLS/good.pem" "$script"
+    [[ $(waiting) == 1 ]] || queue_dane
+    run usmtp
+    assert_output --regexp 'T01SM042I .*(does not offer STARTTLS, which is demanded|certificate of mx.dane.example)'
+    refute_output --partial T01SM121I
+    tls_played 1
+    deferred
+  done
+}
+
+@test "usmtp: MAY: a signed zone without records changes nothing" {
+  LEVEL=MAY dane_site <<<'@ MX 10 mx'
+  tls_serve $'-> 220 hi\n<- ^EHLO\n-> 250 hi\n'"${mail#*250 hi$'\n'}"
+  run usmtp
+  assert_output --partial 'status=sent'
+}
+
+@test "usmtp: MAY: records of no use demand TLS, whatever the certificate" {
+  LEVEL=MAY dane_site < <(printf '@ MX 10 mx\n*._tcp.mx TLSA 1 1 1 %s\n' "$(pin good)")
+  tls_serve --cert "$TLS/self.pem" $'-> 220 hi\n<- ^EHLO\n-> 250 hi\n<- ^QUIT\n-> 221 bye' "$secure"$'\n'"$mail"
+  run usmtp
+  assert_output --partial 'does not offer STARTTLS, which is demanded'
+  deferred
+  rm -f "$SPOOL/work/CHKPT"
+  run usmtp
+  assert_output --regexp 'T01SM120I .* \(not verified\)'
+  assert_output --partial 'status=sent'
+}
+
+@test "usmtp: MAY: where nobody can say whether a secure host has records, the mail waits" {
+  LEVEL=MAY FORGED='/[[:space:]]TLSA[[:space:]]/s/[0-9a-f]$/x/; /TLSA/s/[0-9a-f]x$/00/' dane_site \
+    < <(printf '@ MX 10 mx\n*._tcp.mx TLSA 3 1 1 %s\n' "$(pin self)")
+  tls_serve --cert "$TLS/self.pem" $'-> 220 hi\nuntil-close'
+  run usmtp
+  assert_output --regexp 'T01SM042I .*mx.dane.example: whether it has TLSA records is not known: '
+  deferred
+}
+
+@test "usmtp: VERIFY towards an MX: its own name only where the MX is proven, else that of the domain" {
+  LEVEL=VERIFY SIGNED=no dane_site <<<'@ MX 10 mx'
+  tls_serve --cert "$TLS/mx.pem" "$offer"$'\ntls-fails'
+  run usmtp
+  assert_output --regexp 'T01SM042I .*certificate of dane.example: .*ostname mismatch'
+  deferred
+  stop_server tls || true
+  rm -f "$(servers_dir)"/tls.* "$SPOOL/work/CHKPT"
+  tls_serve --cert "$TLS/domain.pem" "$secure"$'\n'"$mail"
+  run usmtp
+  assert_output --regexp 'T01SM120I .*mx.dane.example.* \(verified\)'
+  assert_output --partial 'status=sent'
+}
+
+@test "usmtp: VERIFY towards a proven MX" {
+  LEVEL=VERIFY dane_site <<<'@ MX 10 mx'
+  tls_serve --cert "$TLS/mx.pem" "$secure"$'\n'"$mail"
+  run usmtp
+  assert_output --regexp 'T01SM120I .*mx.dane.example.* \(verified\)'
+  assert_output --partial 'status=sent'
 }
 
 @test "usmtp probe: each step is told, and nothing is sent" {

@@ -271,10 +271,33 @@ static bool is_implicit(const struct connection *c)
     return u->level != TLS_NONE && site_implicit(u->mode, connection_port(c));
 }
 
-static void begin_handshake(struct connection *c, const struct tls_peer *peer)
+/* What the peer must show: as the route says, or by the records of the name service. What was
+ * agreed without such records must not be resumed under them. */
+static struct tls_peer expected_peer(const struct connection *c)
 {
+    static const enum tls_check checks[] = {
+        [TLS_VERIFY] = TLS_CHECK_NAME, [TLS_DANE] = TLS_CHECK_DANE};
+    const struct security_use *u = &c->target.security;
+    struct tls_peer peer = {.host = c->level == TLS_VERIFY ? c->host->reference : c->host->name,
+                            .check = checks[c->level],
+                            .record = u->record,
+                            .records = u->records,
+                            .memory = u->memory};
+
+    if (c->records > 0) {
+        peer.host = c->base;
+        peer.record = c->record;
+        peer.records = c->records;
+        peer.memory = NULL;
+    }
+    return peer;
+}
+
+static void begin_handshake(struct connection *c)
+{
+    const struct tls_peer peer = expected_peer(c);
     struct diag d = {0};
-    struct tls *t = tls_connect(c->target.security.context, peer, &d);
+    struct tls *t = tls_connect(c->target.security.context, &peer, &d);
 
     if (t == NULL)
         session_unsecured(&c->session, d.text);
@@ -282,22 +305,9 @@ static void begin_handshake(struct connection *c, const struct tls_peer *peer)
         session_unsecured(&c->session, wire_error(c->wire, EPROTO));
 }
 
-/* Whatever came in clear was given to the session; from here on octets are TLS's alone. */
-static void begin_tls(struct connection *c)
+static void ask_records(struct connection *c)
 {
-    static const enum tls_check checks[] = {
-        [TLS_VERIFY] = TLS_CHECK_NAME, [TLS_DANE] = TLS_CHECK_DANE};
-    const struct security_use *u = &c->target.security;
-    const struct tls_peer peer = {.host = c->host->name,
-                                  .check = checks[u->level],
-                                  .record = u->record,
-                                  .records = u->records,
-                                  .memory = u->memory};
-
-    c->securing = true;
-    if (u->level != TLS_DANE || u->records > 0) {
-        begin_handshake(c, &peer);
-    } else if (c->events->tlsa(c->owner, c, true)) {
+    if (c->events->tlsa(c->owner, c, true)) {
         c->asking = true;
         wire_pause(c->wire, true);
     } else {
@@ -305,21 +315,60 @@ static void begin_tls(struct connection *c)
     }
 }
 
+/* Whatever came in clear was given to the session; from here on octets are TLS's alone. */
+static void begin_tls(struct connection *c)
+{
+    c->securing = true;
+    if (c->level == TLS_DANE && c->target.security.records == 0 && c->records == 0)
+        ask_records(c);
+    else
+        begin_handshake(c);
+}
+
+static void take_records(struct connection *c, const struct resolve_tlsa *t)
+{
+    c->records = 0;
+    if (t->kind != RESOLVE_FOUND)
+        return;
+    snprintf(c->base, sizeof(c->base), "%s", t->base);
+    for (size_t i = 0; i < t->records && c->records < SECURITY_RECORDS; i++)
+        c->records += tlsa_set(t->record[i].usage, t->record[i].selector, t->record[i].matching,
+                               (struct span){(const char *)t->record[i].data, t->record[i].length},
+                               &c->record[c->records]);
+}
+
+/* Under MAY (RFC 7672 2.2): a host with records must show what they name; with records of which
+ * none is of use it must at least have TLS; of which nobody can say anything, it is not used now.
+ */
+static void take_level(struct connection *c, const struct resolve_tlsa *t)
+{
+    char why[320];
+
+    if (t->kind == RESOLVE_LATER) {
+        snprintf(why, sizeof(why), "%.60s: whether it has TLSA records is not known: %.200s",
+                 c->host->name, t->why);
+        session_unsecured(&c->session, why);
+        return;
+    }
+    if (t->kind == RESOLVE_FOUND)
+        c->level = c->records > 0 ? TLS_DANE : TLS_MUST;
+    c->session.tls = c->level;
+    c->session.confides = c->level == TLS_DANE;
+    if (is_implicit(c))
+        begin_tls(c);
+}
+
 void connection_tlsa(struct connection *c, const struct resolve_tlsa *t)
 {
-    struct tlsa record[SECURITY_RECORDS];
-    struct tls_peer peer = {.host = t->base, .check = TLS_CHECK_DANE, .record = record};
     char why[320];
 
     c->asking = false;
     wire_pause(c->wire, false);
-    for (size_t i = 0; i < t->records && peer.records < SECURITY_RECORDS; i++)
-        peer.records +=
-            tlsa_set(t->record[i].usage, t->record[i].selector, t->record[i].matching,
-                     (struct span){(const char *)t->record[i].data, t->record[i].length},
-                     &record[peer.records]);
-    if (t->kind == RESOLVE_FOUND && peer.records > 0) {
-        begin_handshake(c, &peer);
+    take_records(c, t);
+    if (c->level == TLS_MAY) {
+        take_level(c, t);
+    } else if (c->records > 0) {
+        begin_handshake(c);
     } else {
         snprintf(why, sizeof(why), "%.60s: TLSA records are demanded: %.200s", c->host->name,
                  t->kind == RESOLVE_FOUND ? "none of them is of use" : t->why);
@@ -449,7 +498,7 @@ static bool goes_clear(struct connection *c, int error)
     bool failed = c->securing && c->session.state < SESSION_READY &&
                   (error == EPROTO || wire_tls(c->wire) == NULL);
 
-    if (!failed || c->target.security.level != TLS_MAY || is_implicit(c))
+    if (!failed || c->level != TLS_MAY || is_implicit(c))
         return false;
     MSG(&c->program->log, T01SM121I, c->relay,
         error == ETIMEDOUT ? "time-out" : wire_error(c->wire, error));
@@ -477,7 +526,7 @@ static void step(struct connection *c, struct buf *out)
         welcome(c);
     if (c->session.state == SESSION_READY)
         offer_mail(c, out);
-    if (c->session.state == SESSION_TLS && !c->securing)
+    if (c->session.state == SESSION_TLS && !c->securing && !c->asking)
         begin_tls(c);
     if (c->session.state == SESSION_SECRET)
         find_secret(c, out);
@@ -530,7 +579,11 @@ static void on_ready(void *arg)
         if (!c->connected) { /* now the greeting's time begins */
             c->connected = true;
             set_deadline(c);
-            if (is_implicit(c)) {
+            if (c->level == TLS_MAY && c->host->secure) {
+                c->session.tls = TLS_MUST; /* until it is known, whatever the host says so soon */
+                ask_records(c);
+                run(c, (struct span){"", 0});
+            } else if (is_implicit(c)) {
                 begin_tls(c);
                 run(c, (struct span){"", 0});
             }
@@ -623,7 +676,9 @@ static bool next_address(struct connection *c)
     c->last_state = SESSION_GREETING;
     if (c->tried == 0 && !c->clear)
         start_attempt(c);
-    c->session.tls = c->clear ? TLS_NONE : c->target.security.level;
+    c->level = c->clear ? TLS_NONE : c->target.security.level;
+    c->session.tls = c->level;
+    c->records = 0;
     c->session.confides = c->target.security.level >= TLS_MUST;
     c->session.allowed = c->target.login->mechanisms;
     c->clear = c->securing = false;

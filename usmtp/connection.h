@@ -47,8 +47,9 @@ struct connection_owner {
     void (*greeted)(void *owner, struct connection *c);
     /* It is over and frees itself. v: why no address could be used; NULL: it served and ended. */
     void (*closed)(void *owner, struct connection *c, const struct verdict *v);
-    /* DANE: the TLSA records of c->host at connection_port() are wanted, and connection_tlsa() is
-     * to be called from the loop (false: memory is short), or they are not wanted any more. */
+    /* DANE, or MAY and a secure host: the TLSA records of c->host at connection_port() are wanted,
+     * and connection_tlsa() is to be called from the loop (false: memory is short), or they are not
+     * wanted any more. */
     bool (*tlsa)(void *owner, struct connection *c, bool wanted);
 };
 
@@ -68,7 +69,11 @@ struct connection {
     const struct program *program;
     struct connection_target target;
     size_t tried;
-    bool asking;                        /* for TLSA records */
+    bool asking; /* for TLSA records */
+    enum tls_level level; /* of this wire: the route's, or more where there are records */
+    char base[ADDRESS_DOMAIN_MAX + 1]; /* where the name service has the records of `host` */
+    struct tlsa record[SECURITY_RECORDS];
+    size_t records;
     bool securing;                      /* a handshake was begun in this wire */
     bool clear;                         /* it failed at this address, and clear text will do */
     struct keeper_query *secret;        /* that is being asked for */

@@ -299,13 +299,16 @@ static bool cut_self(struct resolve_query *q)
 }
 
 /* The families take turns, so that one that leads nowhere costs little. */
-static void take_host(struct resolve_result *r, const struct candidate *c, bool mx_insecure)
+static void take_host(struct resolve_result *r, const struct candidate *c,
+                      const struct hop_state *hop)
 {
     struct resolve_host *h = &r->host[r->hosts];
     size_t v4 = 0, v6 = 0;
 
     *h = c->host;
-    h->secure = !c->insecure && !mx_insecure;
+    h->secure = !c->insecure && !hop->insecure;
+    snprintf(h->reference, sizeof(h->reference), "%s",
+             hop->insecure && !c->own_name ? hop->ascii : h->name);
     h->first = r->addresses;
     while ((v4 < c->v4s || v6 < c->v6s) && r->addresses < RESOLVE_ADDRESSES) {
         if (v6 < c->v6s && (v6 <= v4 || v4 == c->v4s))
@@ -344,7 +347,7 @@ static void fill(struct resolve_query *q, struct resolve_result *r)
     r->host = calloc(q->candidates + 1, sizeof(*r->host));
     r->address = calloc(RESOLVE_ADDRESSES, sizeof(*r->address));
     for (size_t i = 0; r->host != NULL && r->address != NULL && i < q->candidates; i++)
-        take_host(r, q->candidate[i], q->hop[q->candidate[i]->hop].insecure);
+        take_host(r, q->candidate[i], &q->hop[q->candidate[i]->hop]);
     r->ttl = q->ttl;
     if (r->hosts > 0)
         return;

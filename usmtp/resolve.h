@@ -4,11 +4,12 @@
  *   resolve_start()  the hops of a route -> hosts in the order they are tried, with addresses
  *   resolve_tlsa()   one of these hosts  -> its TLSA records (DANE, RFC 7672)
  *
- * How TLS uses it: a connection talks to one resolve_host at a time; its `name` is the one for SNI
- * and VERIFY. With TLS(DANE) ask resolve_tlsa() for it before the handshake. FOUND: the records are
- * secure, so TLS is a must, with these records (OpenSSL: SSL_dane_enable(base),
- * SSL_dane_tlsa_add()). NO_NAME: there are none that may be used, as for every host that is not
- * `secure`: no DANE. LATER: nobody can say, so this host must not be used now (RFC 7672 2.1).
+ * How TLS uses it: a connection talks to one resolve_host at a time; its `name` is the one for SNI,
+ * or `reference` with VERIFY. With TLS(DANE), and with TLS(MAY) where it is `secure`, ask
+ * resolve_tlsa() for it before the handshake. FOUND: the records are secure, so TLS is a must, with
+ * these records (OpenSSL: SSL_dane_enable(base), SSL_dane_tlsa_add()). NO_NAME: there are none that
+ * may be used, as for every host that is not `secure`: no DANE. LATER: nobody can say, so this host
+ * must not be used now (RFC 7672 2.1).
  *
  * Trusts nothing: names, lengths and numbers of records are checked and bounded (mx.h), and so is
  * the time. What fails on the way to an answer is LATER, never a verdict on the mail; permanent is
@@ -44,11 +45,14 @@ enum resolve_kind {
 
 struct resolve_host {
     char name[ADDRESS_DOMAIN_MAX + 1]; /* as MX or ROUTE name it: A-labels, lower case; literals */
-    char official[MX_NAME_MAX + 1];    /* where its CNAMEs lead; otherwise the same */
-    unsigned short preference;         /* of its MX record */
-    unsigned char choice;              /* of its hop */
-    bool secure;                       /* all that led to its addresses is validated (DNSSEC) */
-    size_t first, addresses;           /* in address[] of the result */
+    /* What a certificate must be for under VERIFY: `name`; but the domain itself where an MX answer
+     * led here that is not validated, because whoever can forge one can name a host of his own. */
+    char reference[ADDRESS_DOMAIN_MAX + 1];
+    char official[MX_NAME_MAX + 1]; /* where its CNAMEs lead; otherwise the same */
+    unsigned short preference;      /* of its MX record */
+    unsigned char choice;           /* of its hop */
+    bool secure;                    /* all that led to its addresses is validated (DNSSEC) */
+    size_t first, addresses;        /* in address[] of the result */
 };
 
 struct resolve_result {
