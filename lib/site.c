@@ -467,10 +467,8 @@ static const char *form_hint(const struct rule *rule, char *out, size_t size)
         [FORM_NETWORKS] = "networks joined by commas, such as 10.0.0.0/8,[2001:db8::]/32: at least "
                           "/8 (IPv6 /7), with no bits beyond; never everybody",
         [FORM_USER] = "1 to 255 printable characters without a blank",
-        [FORM_AUTH] = "names joined by commas: EXTERNAL, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, "
-                      "OAUTHBEARER, XOAUTH2, PLAIN or LOGIN",
-        [FORM_SECRET] = "the path, beginning with /, of a file that holds the secret; it is not "
-                        "the secret itself",
+        [FORM_AUTH] = "names joined by commas, such as SCRAM-SHA-256,PLAIN; see appcfg(5)",
+        [FORM_SECRET] = "the path (it begins with /) of a file that holds the secret",
         [FORM_COMMAND] = "a command line in apostrophes that prints the secret",
         [FORM_FILENAME] = "the name of a systemd credential",
         [FORM_PREFIX] = "data set qualifiers in capitals, at most 22 characters, such as OUT",

@@ -517,6 +517,63 @@ fault() {
   assert_line --regexp "^not ready    mail waits: $SECRET may be used by others than its owner: chmod 600 $SECRET \(4.7.0\)"
 }
 
+# recipe WORDS: the ROUTE statement of README.md that holds them, as it stands there.
+recipe() {
+  awk -v words="$1" '/^    ROUTE/ { if (index(text, words)) exit; text = "" } /^    ROUTE/ || (text != "" && /^     +[A-Z]+\(/) { sub(/^    /, ""); text = text $0 "\n"; next }
+    !/^    / && text != "" { if (index(text, words)) exit; text = "" } END { printf "%s", text }' "$ROOT/README.md"
+}
+
+# follows WORDS HOST: what `usmtp route` makes of that recipe.
+follows() {
+  site
+  recipe "$1" >recipe
+  [[ -s recipe ]]
+  sed -i '/^ROUTE/d' "$MEMBER"
+  cat recipe >>"$MEMBER"
+  echo "127.0.0.1 $2" >"$SITE/hosts"
+  echo "DNS     HOSTS($SITE/hosts) SERVER(127.0.0.1) PORT($(free_port))" >>"$MEMBER"
+  run "$BUILD/usmtp" -C "$MEMBER" --log stderr route someone@far.example
+  assert_success
+  assert_line 'tls          VERIFY'
+  assert_line 'address      127.0.0.1 port 587'
+}
+
+@test "the recipes of README.md for relays" {
+  follows 'USER(batch) ' mail.example.net
+  assert_line 'login        batch by SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN'
+  follows 'PRESET(GMAIL)' smtp.gmail.com
+  assert_line --regexp '^destination  smtp.gmail.com:587/TLS=VERIFY/LOGIN=[0-9a-f]+/CONNECTIONS=5/RATE=10/1$'
+  assert_line 'login        someone@gmail.com by PLAIN'
+  follows 'PRESET(OFFICE365)' smtp.office365.com
+  assert_line --regexp '^destination  smtp.office365.com:587/TLS=VERIFY/LOGIN=[0-9a-f]+/CONNECTIONS=3/RATE=30/60$'
+  assert_line 'login        batch@example.com by XOAUTH2'
+  follows 'PRESET(SES)' email-smtp.eu-central-1.amazonaws.com
+  assert_line --regexp '^destination  email-smtp.eu-central-1.amazonaws.com:587/TLS=VERIFY/LOGIN=[0-9a-f]+/CONNECTIONS=5/RATE=14/1$'
+  assert_line 'login        AKIAEXAMPLE by PLAIN'
+  # --check reads the file of the secret: what is missing is told.
+  run "$BUILD/usmtp" -C "$MEMBER" --check
+  assert_failure 78
+  assert_output --partial '/etc/spoolmail/relay.secret cannot be read'
+}
+
+@test "the helper of README.md for Microsoft's tokens, against a server of the same answer" {
+  awk '/^    #!\/bin\/sh$/ { on = 1 } on && !/^    / { exit } on { sub(/^    /, ""); print }' "$ROOT/README.md" >m365
+  grep -q 'jq -er .access_token' m365
+  command -v jq >/dev/null || skip 'jq is not installed'
+  printf 's3cret&x' >client
+  printf '%s\n' 'import http.server, urllib.parse' 'class H(http.server.BaseHTTPRequestHandler):' '    def do_POST(self):' \
+    "        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers['Content-Length'])).decode())" \
+    "        good = form.get('client_secret') == ['s3cret&x'] and form['scope'] == ['https://outlook.office365.com/.default']" \
+    '        self.send_response(200 if good else 401)' '        self.end_headers()' "        self.wfile.write(b'{\"access_token\": \"tok.en\"}')" \
+    "http.server.HTTPServer(('127.0.0.1', $PORT), H).serve_forever()" >server.py
+  start_server token python3 server.py
+  wait_for_port "$PORT"
+  sed -i "s|https://login.microsoftonline.com|http://127.0.0.1:$PORT|; s|/etc/spoolmail/m365.secret|$PWD/client|" m365
+  run sh m365
+  assert_success
+  assert_output tok.en
+}
+
 @test "the keeper of secrets ends with the sender, however that ends" {
   login
   start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
