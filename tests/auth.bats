@@ -102,7 +102,7 @@ dovecot_submission() {
     login "AUTH($mechanism)"
     queue_mail
     run usmtp
-    assert_output --regexp "T01SM130I LOGGED IN AT localhost\[127\.0\.0\.1\]:$PORT AS chris@example.org BY $mechanism"
+    assert_output --regexp "T01SM133I LOGGED IN AT localhost\[127\.0\.0\.1\]:$PORT AS chris@example.org BY $mechanism"
     assert_output --partial 'status=sent'
     assert_equal "$(waiting)" 0
   done
@@ -115,17 +115,17 @@ dovecot_submission() {
   queue_mail 3
   run usmtp
   assert_output --regexp 'T01SM042I .* 5[0-9][0-9] 5\.7\.'
-  assert_equal "$(grep -c T01SM131E <<<"$output")" 1
-  assert_output --regexp 'T01SM131E LOGIN AT localhost\[127\.0\.0\.1\]:[0-9]+ AS chris@example.org FAILED: 535'
+  assert_equal "$(grep -c T01SM134E <<<"$output")" 1
+  assert_output --regexp 'T01SM134E LOGIN AT localhost\[127\.0\.0\.1\]:[0-9]+ AS chris@example.org FAILED: 535'
   deferred 3
   # Several tries of one run, and it is told once all the same.
   start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
   wait_until 30 eval '(($(grep -c T01SM042I "$(servers_dir)/usmtp.log") >= 2))'
-  assert_equal "$(grep -c T01SM131E "$(servers_dir)/usmtp.log")" 1
+  assert_equal "$(grep -c T01SM134E "$(servers_dir)/usmtp.log")" 1
   # The right one, without a restart.
   printf 'secret\n' >"$SECRET"
   wait_until 30 eval '(($(waiting) == 0))'
-  grep -q 'T01SM130I .* BY SCRAM-SHA-256' "$(servers_dir)/usmtp.log"
+  grep -q 'T01SM133I .* BY SCRAM-SHA-256' "$(servers_dir)/usmtp.log"
   refute grep -q sesame "$(servers_dir)/usmtp.log"
 }
 
@@ -135,7 +135,7 @@ dovecot_submission() {
   sender "TLS(VERIFY) AUTH(EXTERNAL) CERT($TLS/client.crt) KEY($TLS/client.key)"
   queue_mail
   run usmtp
-  assert_output --regexp 'T01SM130I LOGGED IN AT .* BY EXTERNAL'
+  assert_output --regexp 'T01SM133I LOGGED IN AT .* BY EXTERNAL'
   assert_output --partial 'status=sent'
 }
 
@@ -163,7 +163,7 @@ jwt() {
     sender "TLS(VERIFY) USER(chris@example.org) AUTH($mechanism) SECRETCMD('sh $PWD/helper')"
     queue_mail
     run usmtp
-    assert_output --regexp "T01SM130I .* BY $mechanism"
+    assert_output --regexp "T01SM133I .* BY $mechanism"
     assert_output --partial 'status=sent'
     assert_equal "$(wc -l <calls)" 1
   done
@@ -182,7 +182,7 @@ jwt() {
   rm -f calls
   queue_mail
   run usmtp --trace
-  assert_output --regexp 'T01SM131E .* FAILED: 535'
+  assert_output --regexp 'T01SM134E .* FAILED: 535'
   assert_equal "$(wc -l <calls)" 2
   assert_equal "$(grep -c -- '-> AUTH OAUTHBEARER' <<<"$output")" 1
   refute_output --partial 'old.token'
@@ -206,7 +206,7 @@ jwt() {
     login "AUTH($mechanism)"
     queue_mail
     run usmtp
-    assert_output --regexp "T01SM130I .* BY $mechanism"
+    assert_output --regexp "T01SM133I .* BY $mechanism"
     assert_output --partial 'status=sent'
   done
   wait_for_mails 3
@@ -263,7 +263,7 @@ jwt() {
     tls_serve --cert "$TLS/good.pem" "$(hello "$offer")"$'\n'"$quit"
     run usmtp
     assert_output --partial "${why[$offer]}"
-    assert_output --partial T01SM131E
+    assert_output --partial T01SM134E
     tls_played 1
     deferred
   done
@@ -318,7 +318,7 @@ jwt() {
     tls_serve --cert "$TLS/good.pem" "$(hello "$scram")"$'\n<- ^AUTH SCRAM-SHA-256 \n'"${bad[i]}"$'\n'"$cancelled"
     run usmtp
     assert_output --regexp "T01SM042I .*${says[i]}"
-    assert_output --partial T01SM131E
+    assert_output --partial T01SM134E
     tls_played 1
     deferred
   done
@@ -372,10 +372,13 @@ jwt() {
   sed -i "s/HOST(localhost)/HOST(relay.example)/; s/TLS(VERIFY)/TLS(MUST)/" "$MEMBER"
   echo "DNS     HOSTS($SITE/hosts) SERVER(127.0.0.1) PORT($(free_port))" >>"$MEMBER"
   tls_serve --cert "$TLS/good.pem" "$(hello 'AUTH PLAIN')"$'\n<- ^AUTH PLAIN\n-> 535 5.7.8 no\n'"$quit"
+  start_server second "$ROOT/tests/tlsplay" server --address 127.0.0.2 --cert "$TLS/good.pem" -p "$PORT" tls.0
+  wait_until 10 eval 'echo >/dev/tcp/127.0.0.2/$PORT'
   queue_mail
   run usmtp
   assert_output --partial '535 5.7.8 no'
-  refute_output --partial '127.0.0.2'
+  refute_output --partial T01SM048I
+  assert_equal "$(grep -c T01SM120I <<<"$output")" 1
   deferred
 }
 
@@ -389,7 +392,7 @@ fault() {
   queue_mail
   run usmtp
   assert_output --regexp "T01SM042I .*$2"
-  assert_output --regexp "T01SM131E .*$2"
+  assert_output --regexp "T01SM134E .*$2"
   tls_played 1
   deferred
   [[ -n ${3:-} ]] || return 0
@@ -489,7 +492,7 @@ fault() {
   queue_mail
   sed -i 's/RETRYINT(2S) RETRYCEIL(4S)/RETRYINT(1H) RETRYCEIL(1H)/' "$MEMBER"
   start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
-  wait_until 10 grep -q T01SM131E "$(servers_dir)/usmtp.log"
+  wait_until 10 grep -q T01SM134E "$(servers_dir)/usmtp.log"
   sed -i "s|SECRETFILE([^)]*)|SECRETFILE($SECRET)|" "$MEMBER"
   kill -HUP "$(server_pid usmtp)"
   wait_until 10 grep -q 'status=sent' "$(servers_dir)/usmtp.log"
@@ -502,7 +505,7 @@ fault() {
   assert_success
   assert_line 'login        chris@example.org by SCRAM-SHA-256 PLAIN'
   assert_line --regexp 'T01SM047I .* -> AUTH PLAIN$'
-  assert_line --regexp 'T01SM130I LOGGED IN AT'
+  assert_line --regexp 'T01SM133I LOGGED IN AT'
   assert_line --regexp '^ready        localhost\[127.0.0.1\]'
   refute_output --partial sesame
   run "$BUILD/usmtp" -C "$MEMBER" --log stderr route someone@far.example

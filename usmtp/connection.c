@@ -86,6 +86,8 @@ static void pass_verdicts(struct connection *c)
     while (session_take_verdict(&c->session, &v)) {
         if (!c->in_hand) {
             c->host_verdict = v;
+            if (v.login)
+                c->events->login_failed(c->owner, c, &v);
             if (v.login && v.remote)
                 c->refused = c->host;
             continue;
@@ -659,11 +661,22 @@ static bool more_to_try(const struct connection *c)
            (c->tried == 0 || clock_steady_ms() < c->attempt_ends_ms);
 }
 
+/* A login that a host refused once is not tried at its other addresses: accounts are locked so. */
+static void skip_refused(struct connection *c)
+{
+    const size_t all = c->target.found->addresses;
+
+    while (c->refused != NULL && c->tried < all &&
+           host_of(c, (c->target.begin + c->tried) % all) == c->refused)
+        c->tried++;
+}
+
 /* Connects to the next address. False: there is none left. */
 static bool next_address(struct connection *c)
 {
     char why[512];
 
+    skip_refused(c);
     if (c->host_verdict.kind == VERDICT_HOST && more_to_try(c))
         MSG(&c->program->log, T01SM048I, c->relay, c->host_verdict.text);
 
@@ -686,8 +699,6 @@ static bool next_address(struct connection *c)
         c->now = (c->target.begin + c->tried++) % c->target.found->addresses;
         const union resolve_address *a = &c->target.found->address[c->now];
         c->host = host_of(c, c->now);
-        if (c->host == c->refused)
-            continue;
         socklen_t length = a->any.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4);
         name_relay(c, a);
         c->wire = wire_connect(c->loop, &a->any, length, &wire_events, c);
@@ -699,6 +710,7 @@ static bool next_address(struct connection *c)
         }
         snprintf(why, sizeof(why), "%s: %s", c->relay, strerror(errno));
         outcome_local(&c->host_verdict, VERDICT_HOST, "4.4.1", why);
+        skip_refused(c);
     }
     return false;
 }

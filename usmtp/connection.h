@@ -45,6 +45,8 @@ struct connection_owner {
     void (*untried)(void *owner, struct connection *c, const struct hand *hand);
     /* The first greeting of this connection was good. */
     void (*greeted)(void *owner, struct connection *c);
+    /* A host refused our login, or it could not be tried there. */
+    void (*login_failed)(void *owner, struct connection *c, const struct verdict *v);
     /* It is over and frees itself. v: why no address could be used; NULL: it served and ended. */
     void (*closed)(void *owner, struct connection *c, const struct verdict *v);
     /* DANE, or MAY and a secure host: the TLSA records of c->host at connection_port() are wanted,
@@ -69,7 +71,7 @@ struct connection {
     const struct program *program;
     struct connection_target target;
     size_t tried;
-    bool asking; /* for TLSA records */
+    bool asking;          /* for TLSA records */
     enum tls_level level; /* of this wire: the route's, or more where there are records */
     char base[ADDRESS_DOMAIN_MAX + 1]; /* where the name service has the records of `host` */
     struct tlsa record[SECURITY_RECORDS];

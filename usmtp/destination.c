@@ -543,6 +543,15 @@ static void on_greeted(void *owner, struct connection *c)
     deliver_soon(t->deliver);
 }
 
+static void on_login_failed(void *owner, struct connection *c, const struct verdict *v)
+{
+    struct destination *t = owner;
+
+    if (!t->told)
+        MSG(&t->deliver->program->log, T01SM134E, c->relay, t->route.login.user, v->text);
+    t->told = true;
+}
+
 static void on_closed(void *owner, struct connection *c, const struct verdict *v)
 {
     struct destination *t = owner;
@@ -554,10 +563,6 @@ static void on_closed(void *owner, struct connection *c, const struct verdict *v
             break;
         }
     d->destinations.connections--;
-    if (v != NULL && v->login && !t->told) {
-        MSG(&d->program->log, T01SM134E, c->relay, t->route.login.user, v->text);
-        t->told = true;
-    }
     if (v != NULL && !d->stopping) {
         if (t->connections == 0) {
             put_off(t, v);
@@ -596,5 +601,5 @@ static bool on_tlsa(void *owner, struct connection *c, bool wanted)
     return c->tlsa != NULL;
 }
 
-static const struct connection_owner connection_events = {on_next,    on_verdict, on_untried,
-                                                          on_greeted, on_closed,  on_tlsa};
+static const struct connection_owner connection_events = {
+    on_next, on_verdict, on_untried, on_greeted, on_login_failed, on_closed, on_tlsa};

@@ -59,6 +59,14 @@ static void on_greeted(void *owner, struct connection *c)
     x->status = EX_OK;
 }
 
+/* What is wrong is told when it is over. */
+static void on_login_failed(void *owner, struct connection *c, const struct verdict *v)
+{
+    (void)owner;
+    (void)c;
+    (void)v;
+}
+
 static void on_closed(void *owner, struct connection *c, const struct verdict *v)
 {
     struct probe *x = owner;
@@ -90,8 +98,8 @@ static bool on_tlsa(void *owner, struct connection *c, bool wanted)
     return !wanted || x->tlsa != NULL;
 }
 
-static const struct connection_owner events = {on_next,    on_verdict, on_untried,
-                                               on_greeted, on_closed,  on_tlsa};
+static const struct connection_owner events = {on_next,         on_verdict, on_untried, on_greeted,
+                                               on_login_failed, on_closed,  on_tlsa};
 
 static void connect_to(struct probe *x)
 {
