@@ -520,6 +520,21 @@ fault() {
   assert_line --regexp "^not ready    mail waits: $SECRET may be used by others than its owner: chmod 600 $SECRET \(4.7.0\)"
 }
 
+@test "a keeper that was killed: the mail waits, and the operator is told to start again" {
+  login 'AUTH(PLAIN)'
+  tls_serve --cert "$TLS/good.pem" "$(hello 'AUTH PLAIN')"$'\n'"$quit"
+  start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
+  wait_until 10 grep -q 'T01SM020I' "$(servers_dir)/usmtp.log"
+  local pid
+  pid=$(server_pid usmtp)
+  kill -KILL "$(tr -d ' ' <"/proc/$pid/task/$pid/children")"
+  queue_mail
+  wait_until 10 grep -q 'T01SM134E .*the keeper of secrets has ended: start usmtp again' "$(servers_dir)/usmtp.log"
+  run stop_server usmtp
+  assert_success
+  deferred
+}
+
 # recipe WORDS: the ROUTE statement of README.md that holds them, as it stands there.
 recipe() {
   awk -v words="$1" '/^    ROUTE/ { if (index(text, words)) exit; text = "" } /^    ROUTE/ || (text != "" && /^     +[A-Z]+\(/) { sub(/^    /, ""); text = text $0 "\n"; next }

@@ -512,8 +512,10 @@ static bool goes_clear(struct connection *c, int error)
 /* The host is there, and knows us where it is to. */
 static void welcome(struct connection *c)
 {
+    const char *user = c->target.login->user;
+
     if (c->session.mechanism != NULL)
-        MSG(&c->program->log, T01SM133I, c->relay, c->target.login->user,
+        MSG(&c->program->log, T01SM133I, c->relay, user[0] != '\0' ? user : "ITS CERTIFICATE SAYS",
             c->session.mechanism->name);
     c->events->greeted(c->owner, c);
 }

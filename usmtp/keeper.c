@@ -90,6 +90,7 @@ static _Noreturn void keep(int fd, const struct program *p)
     const struct rlimit no_core = {0, 0};
     struct site *site = p->site;
     struct question q;
+    ssize_t n;
 
     if (fd > 3)
         close_range(3, (unsigned)fd - 1, 0);
@@ -102,7 +103,9 @@ static _Noreturn void keep(int fd, const struct program *p)
     setrlimit(RLIMIT_CORE, &no_core);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || (geteuid() != 0 && !program_keep_powers("=")))
         _exit(1);
-    while (recv(fd, &q, sizeof(q), 0) == (ssize_t)sizeof(q)) {
+    while ((n = recv(fd, &q, sizeof(q), 0)) == (ssize_t)sizeof(q) || (n < 0 && errno == EINTR)) {
+        if (n < 0)
+            continue;
         if (find_route(site, q.login) == NULL)
             site = renewed(site, p->member);
         pid_t child = fork();
@@ -161,9 +164,11 @@ static void settle(struct keeper *k, uint64_t ticket, const struct keeper_answer
     free(q);
 }
 
+static const char ended[] = "the keeper of secrets has ended: start usmtp again";
+
 static void lose(struct keeper *k)
 {
-    const struct keeper_answer none = {.why = "the keeper of secrets has ended: start usmtp again"};
+    const struct keeper_answer none = {.why = ended};
 
     keeper_deafen(k);
     close(k->fd);
@@ -212,7 +217,7 @@ struct keeper_query *keeper_ask(struct keeper *k, uint64_t login, keeper_fn *fn,
     *why = "no route had a login when usmtp was started: start it again";
     if (k->child == 0)
         return NULL;
-    *why = "the keeper of secrets cannot be asked now";
+    *why = k->fd < 0 ? ended : "the keeper of secrets cannot be asked now";
     struct keeper_query *q = calloc(1, sizeof(*q));
     if (q == NULL)
         return NULL;
