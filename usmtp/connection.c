@@ -421,12 +421,15 @@ static void trace(const struct connection *c, const char *direction, struct span
 
 /* Logging in. */
 
-/* Sends what was said, and overwrites the secrets that may be in it. */
-static void put(struct connection *c, struct buf *out)
+/* Sends what was said. Where secrets may be in it, it is overwritten. */
+static void put(struct connection *c, struct buf *out, bool secret)
 {
     if (out->failed || (out->len > 0 && !wire_send(c->wire, BUF_SPAN(out))))
         session_lost(&c->session, "memory is short");
-    buf_wipe(out);
+    if (secret)
+        buf_wipe(out);
+    else
+        buf_free(out);
 }
 
 static void end_login(struct connection *c)
@@ -475,7 +478,7 @@ static void on_secret(void *arg, const struct keeper_answer *a)
     else
         no_secret(c, a->why, &out);
     trace(c, "->", BUF_SPAN(&out));
-    put(c, &out);
+    put(c, &out, true);
     run(c, (struct span){"", 0});
 }
 
@@ -547,6 +550,7 @@ static void step(struct connection *c, struct buf *out)
  * ends. */
 static void run(struct connection *c, struct span octets)
 {
+    bool login = c->sasl != NULL;
     struct buf out = {0};
 
     trace(c, "<-", octets);
@@ -557,7 +561,7 @@ static void run(struct connection *c, struct span octets)
         trace(c, "--", SPAN("(the text of the mail)"));
     step(c, &out);
     trace(c, "->", span_from(BUF_SPAN(&out), said));
-    put(c, &out);
+    put(c, &out, login);
     pass_verdicts(c);
     if (c->session.state == SESSION_CLOSED) {
         if (c->host_verdict.kind != VERDICT_HOST || !next_address(c))

@@ -10,7 +10,7 @@
 #include "lib/nexthop.h"
 #include "lib/site.h"
 
-enum { ROUTE_KEY_MAX = NEXTHOP_TEXT_MAX + ADDRESS_DOMAIN_MAX + 128 };
+enum { ROUTE_KEY_MAX = NEXTHOP_TEXT_MAX + ADDRESS_DOMAIN_MAX + 192 };
 
 /* A host or domain to send to. */
 struct route_hop {
