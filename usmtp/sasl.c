@@ -42,13 +42,20 @@ static bool is_scram(const struct mechanism *m)
     return span_starts_nocase(span_of(m->name), SPAN("SCRAM"));
 }
 
+/* What libgsasl could not make it has freed, but still points to. */
 static bool begin_gsasl(struct sasl *s)
 {
     bool external = s->mechanism->proof == PROOF_CERTIFICATE;
 
-    return gsasl_init(&s->library) == GSASL_OK &&
-           gsasl_client_start(s->library, s->mechanism->name, &s->session) == GSASL_OK &&
-           gsasl_property_set(s->session, external ? GSASL_AUTHZID : GSASL_AUTHID, s->user) ==
+    if (gsasl_init(&s->library) != GSASL_OK) {
+        s->library = NULL;
+        return false;
+    }
+    if (gsasl_client_start(s->library, s->mechanism->name, &s->session) != GSASL_OK) {
+        s->session = NULL;
+        return false;
+    }
+    return gsasl_property_set(s->session, external ? GSASL_AUTHZID : GSASL_AUTHID, s->user) ==
                GSASL_OK &&
            (external || gsasl_property_set(s->session, GSASL_PASSWORD, s->secret.data) == GSASL_OK);
 }
@@ -92,6 +99,8 @@ static bool step_gsasl(struct sasl *s, struct span challenge, struct buf *respon
         return false;
     }
     int result = gsasl_step(s->session, challenge.p, challenge.n, &text, &length);
+    if (text == NULL && length > 0) /* LOGIN's, where memory is short */
+        result = GSASL_MALLOC_ERROR;
     bool good = (result == GSASL_OK || result == GSASL_NEEDS_MORE) &&
                 (length == 0 || buf_add(response, text, length));
     if (text != NULL) {

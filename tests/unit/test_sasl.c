@@ -29,7 +29,7 @@ int gsasl_nonce(char *data, size_t n)
 int gsasl_base64_to(const char *in, size_t n, char **out, size_t *out_n)
 {
     struct buf text = {0};
-    bool is_nonce = n >= 10 && memcmp(in, mark, n) == 0;
+    bool is_nonce = n >= 10 && n < sizeof(mark) && memcmp(in, mark, n) == 0;
 
     if (is_nonce)
         buf_adds(&text, nonce);
