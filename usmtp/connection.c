@@ -389,7 +389,7 @@ static void stop_asking(struct connection *c)
 /* Of a login only the command's first two words are shown, and "*". */
 static struct span shown(const struct connection *c, bool ours, struct span line)
 {
-    bool login = c->sasl != NULL && ours;
+    bool login = c->logon != NULL && ours;
     struct span rest = line, word, name;
 
     if (!login || span_eq(line, SPAN("*")) || span_eq(line, SPAN("QUIT")))
@@ -437,25 +437,25 @@ static void end_login(struct connection *c)
     if (c->secret != NULL)
         keeper_cancel(c->target.keeper, c->secret);
     c->secret = NULL;
-    sasl_free(c->sasl);
-    c->sasl = NULL;
+    logon_free(c->logon);
+    c->logon = NULL;
 }
 
 static void begin_login(struct connection *c, struct span secret, struct buf *out)
 {
-    const struct sasl_identity who = {.user = c->target.login->user,
-                                      .secret = secret,
-                                      .host = c->host->name,
-                                      .port = connection_port(c)};
+    const struct logon_identity who = {.user = c->target.login->user,
+                                       .secret = secret,
+                                       .host = c->host->name,
+                                       .port = connection_port(c)};
 
-    if (c->session.renewed && sasl_has(c->sasl, secret)) {
+    if (c->session.renewed && logon_has(c->logon, secret)) {
         session_no_login(&c->session, NULL, out);
         return;
     }
-    sasl_free(c->sasl);
-    c->sasl = sasl_new(c->session.mechanism, &who);
-    if (c->sasl != NULL)
-        session_login(&c->session, &sasl_steps, c->sasl, out);
+    logon_free(c->logon);
+    c->logon = logon_new(c->session.mechanism, &who);
+    if (c->logon != NULL)
+        session_login(&c->session, &logon_steps, c->logon, out);
     else
         session_no_login(&c->session, "memory is short, or libgsasl lacks the mechanism", out);
 }
@@ -550,7 +550,7 @@ static void step(struct connection *c, struct buf *out)
  * ends. */
 static void run(struct connection *c, struct span octets)
 {
-    bool login = c->sasl != NULL;
+    bool login = c->logon != NULL;
     struct buf out = {0};
 
     trace(c, "<-", octets);

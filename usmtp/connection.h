@@ -6,10 +6,10 @@
 
 #include "lib/wire.h"
 #include "usmtp/keeper.h"
+#include "usmtp/logon.h"
 #include "usmtp/mailfile.h"
 #include "usmtp/official.h"
 #include "usmtp/resolve.h"
-#include "usmtp/sasl.h"
 #include "usmtp/security.h"
 #include "usmtp/session.h"
 
@@ -79,7 +79,7 @@ struct connection {
     bool securing;                      /* a handshake was begun in this wire */
     bool clear;                         /* it failed at this address, and clear text will do */
     struct keeper_query *secret;        /* that is being asked for */
-    struct sasl *sasl;                  /* while it logs in */
+    struct logon *logon;                /* while it logs in */
     const struct resolve_host *refused; /* our login: its other addresses would do so too */
     struct wire *wire;
     struct session session;

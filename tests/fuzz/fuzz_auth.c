@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "lib/base64.h"
-#include "usmtp/sasl.h"
+#include "usmtp/logon.h"
 
 enum { CLEAR = 64, CONFIDES = 128 };
 
@@ -26,7 +26,7 @@ int gsasl_nonce(char *data, size_t n)
 
 struct play {
     struct session session;
-    struct sasl *sasl;
+    struct logon *sasl;
     struct buf said;
     unsigned asked, verdicts;
 };
@@ -62,7 +62,7 @@ static void take_verdict(struct play *p)
 
 static void serve(struct play *p)
 {
-    const struct sasl_identity who = {"user", span_of(secret), "relay.example", 587};
+    const struct logon_identity who = {"user", span_of(secret), "relay.example", 587};
 
     take_verdict(p);
     if (p->session.state == SESSION_SECRET) {
@@ -70,14 +70,14 @@ static void serve(struct play *p)
         CHECK(!m->reveals || (p->session.secure && p->session.confides));
         CHECK(m->proof != PROOF_CERTIFICATE || p->session.secure);
         CHECK(++p->asked <= 2);
-        sasl_free(p->sasl);
-        p->sasl = sasl_new(m, &who);
+        logon_free(p->sasl);
+        p->sasl = logon_new(m, &who);
         CHECK(p->sasl != NULL);
-        session_login(&p->session, &sasl_steps, p->sasl, &p->said);
+        session_login(&p->session, &logon_steps, p->sasl, &p->said);
         take_verdict(p);
     }
     if (p->session.state == SESSION_READY) {
-        CHECK(p->sasl != NULL && sasl_steps.proved(p->sasl) && p->verdicts == 0);
+        CHECK(p->sasl != NULL && logon_steps.proved(p->sasl) && p->verdicts == 0);
         session_quit(&p->session, &p->said);
     }
 }
@@ -134,7 +134,7 @@ static void play_end(struct play *p)
     take_verdict(p);
     CHECK(p->verdicts <= 1);
     session_close(&p->session);
-    sasl_free(p->sasl);
+    logon_free(p->sasl);
     buf_free(&p->said);
 }
 

@@ -22,7 +22,7 @@
 #include "ssmtp/session.h"
 #include "usertable/password.h"
 #include "usertable/usertable.h"
-#include "usmtp/sasl.h"
+#include "usmtp/logon.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -262,23 +262,23 @@ static bool try_sender(void)
 /* One login; ready only when all of it was said. */
 static bool log_in(const char *mechanism, const char *const *lines, const char *said)
 {
-    const struct sasl_identity who = {"tim", SPAN("tanstaaf"), "relay.example", 587};
+    const struct logon_identity who = {"tim", SPAN("tanstaaf"), "relay.example", 587};
     struct session s;
     struct buf out = {0};
-    struct sasl *sasl = NULL;
+    struct logon *logon = NULL;
 
     session_open(&s, "mail.example.org");
     s.allowed = mechanism_set(span_of(mechanism), ',', NULL);
     s.state = SESSION_EHLO;
     s.secure = s.confides = true;
     session_input(&s, SPAN("250-h\r\n250 AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2\r\n"), &out);
-    if (s.state == SESSION_SECRET && (sasl = sasl_new(s.mechanism, &who)) != NULL)
-        session_login(&s, &sasl_steps, sasl, &out);
+    if (s.state == SESSION_SECRET && (logon = logon_new(s.mechanism, &who)) != NULL)
+        session_login(&s, &logon_steps, logon, &out);
     for (size_t i = 0; lines[i] != NULL && s.state == SESSION_AUTH; i++)
         session_input(&s, span_of(lines[i]), &out);
     bool good = s.state == SESSION_READY && !out.failed && span_eq(BUF_SPAN(&out), span_of(said));
     session_close(&s);
-    sasl_free(sasl);
+    logon_free(logon);
     buf_wipe(&out);
     return good;
 }

@@ -1,13 +1,14 @@
-/* See sasl.h. */
-#include "usmtp/sasl.h"
+/* See logon.h. */
+#include "usmtp/logon.h"
 
 #include <gsasl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/scram.h"
 #include "usmtp/bearer.h"
 
-struct sasl {
+struct logon {
     const struct mechanism *mechanism;
     char *user, *host; /* owned */
     struct buf secret; /* with a NUL behind it */
@@ -20,8 +21,8 @@ struct sasl {
 
 /* One kind of mechanism: how it begins, and its steps. */
 struct kind {
-    bool (*begin)(struct sasl *s);
-    bool (*step)(struct sasl *s, struct span challenge, struct buf *response, const char **why);
+    bool (*begin)(struct logon *s);
+    bool (*step)(struct logon *s, struct span challenge, struct buf *response, const char **why);
 };
 
 /* Where a host could make us work, or learn too much: "i=" of SCRAM's first challenge. */
@@ -43,7 +44,7 @@ static bool is_scram(const struct mechanism *m)
 }
 
 /* What libgsasl could not make it has freed, but still points to. */
-static bool begin_gsasl(struct sasl *s)
+static bool begin_gsasl(struct logon *s)
 {
     bool external = s->mechanism->proof == PROOF_CERTIFICATE;
 
@@ -79,7 +80,7 @@ static const char *gsasl_fault(int result)
     return "the host's challenge cannot be answered";
 }
 
-static bool step_gsasl(struct sasl *s, struct span challenge, struct buf *response,
+static bool step_gsasl(struct logon *s, struct span challenge, struct buf *response,
                        const char **why)
 {
     char *text = NULL;
@@ -113,7 +114,7 @@ static bool step_gsasl(struct sasl *s, struct span challenge, struct buf *respon
     return good;
 }
 
-static bool begin_bearer(struct sasl *s)
+static bool begin_bearer(struct logon *s)
 {
     (void)s;
     return true;
@@ -126,7 +127,7 @@ static bool is_xoauth2(const struct mechanism *m)
 
 /* One message; then the host says what is wrong, and wants one octet more (RFC 7628 3.2.3), or
  * nothing, before its refusal. */
-static bool step_bearer(struct sasl *s, struct span challenge, struct buf *response,
+static bool step_bearer(struct logon *s, struct span challenge, struct buf *response,
                         const char **why)
 {
     bool plain = is_xoauth2(s->mechanism), good;
@@ -157,9 +158,9 @@ static const struct kind *kind_of(const struct mechanism *m)
     return m->proof == PROOF_TOKEN ? &bearer_kind : &gsasl_kind;
 }
 
-struct sasl *sasl_new(const struct mechanism *m, const struct sasl_identity *who)
+struct logon *logon_new(const struct mechanism *m, const struct logon_identity *who)
 {
-    struct sasl *s = calloc(1, sizeof(*s));
+    struct logon *s = calloc(1, sizeof(*s));
 
     if (s == NULL)
         return NULL;
@@ -172,7 +173,7 @@ struct sasl *sasl_new(const struct mechanism *m, const struct sasl_identity *who
     buf_str(&s->secret);
     if (s->user != NULL && s->host != NULL && !s->secret.failed && kind_of(m)->begin(s))
         return s;
-    sasl_free(s);
+    logon_free(s);
     return NULL;
 }
 
@@ -185,7 +186,7 @@ static void wipe_property(Gsasl_session *session)
         explicit_bzero((char *)(uintptr_t)copy, strlen(copy));
 }
 
-void sasl_free(struct sasl *s)
+void logon_free(struct logon *s)
 {
     if (s == NULL)
         return;
@@ -201,14 +202,14 @@ void sasl_free(struct sasl *s)
     free(s);
 }
 
-bool sasl_has(const struct sasl *s, struct span secret)
+bool logon_has(const struct logon *s, struct span secret)
 {
     return s != NULL && span_eq(BUF_SPAN(&s->secret), secret);
 }
 
 static bool step(void *arg, struct span challenge, struct buf *response, const char **why)
 {
-    struct sasl *s = arg;
+    struct logon *s = arg;
 
     s->steps++;
     return kind_of(s->mechanism)->step(s, challenge, response, why);
@@ -216,9 +217,9 @@ static bool step(void *arg, struct span challenge, struct buf *response, const c
 
 static bool proved(void *arg)
 {
-    const struct sasl *s = arg;
+    const struct logon *s = arg;
 
     return s->done && !s->refused;
 }
 
-const struct session_steps sasl_steps = {step, proved};
+const struct session_steps logon_steps = {step, proved};
