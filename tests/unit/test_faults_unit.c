@@ -307,7 +307,7 @@ static int copy(void *arg)
 {
     struct copies c;
     struct unit u;
-    char name[32], head[HEAD + 1];
+    char name[DSNAME_MAX + 1], head[HEAD + 1];
     int result;
 
     (void)arg;
