@@ -41,11 +41,11 @@ struct client {
     int64_t ends_ms;
     char literal[CLIENT_LITERAL];
     bool committing;
-    bool gone;                   /* only the commit is waited for */
-    bool broken;                 /* replies were lost */
-    bool lingering;              /* all was said; what still comes is read away */
-    bool progress;               /* the clock of this command may start anew */
-    bool told_start, told_relay; /* once a session: a client can't fill the log */
+    bool gone;                              /* only the commit is waited for */
+    bool broken;                            /* replies were lost */
+    bool lingering;                         /* all was said; what still comes is read away */
+    bool progress;                          /* the clock of this command may start anew */
+    bool told_start, told_relay, told_late; /* once a session: a client can't fill the log */
 };
 
 void client_literal(const struct sockaddr *a, char out[CLIENT_LITERAL])
@@ -596,13 +596,20 @@ static void answer_login(struct client *c, enum receiver_verdict v, struct buf *
     note_user(c);
 }
 
+/* It is not looked at. */
+static void refuse_login(struct client *c, const char *why, struct buf *out)
+{
+    if (!c->told_late)
+        MSG(log_of(c), T01SM132W, c->literal, why);
+    c->told_late = true;
+    answer_login(c, RECEIVER_TROUBLE, out);
+}
+
 /* It waited long enough. */
 static void check_login(struct client *c, struct buf *out)
 {
-    if (login_desk_add(c->x->desk, c->login))
-        return;
-    MSG(log_of(c), T01SM132W, c->literal, "TOO MANY ARE BEING CHECKED");
-    answer_login(c, RECEIVER_TROUBLE, out);
+    if (!login_desk_add(c->x->desk, c->login))
+        refuse_login(c, "TOO MANY ARE BEING CHECKED", out);
 }
 
 static void settle(struct client *c);
@@ -654,8 +661,7 @@ static void start_login(struct client *c, struct buf *out)
         c->patience = loop_timer(c->x->loop, on_patience, c);
     if (ms > 0 && c->patience != NULL && loop_timer_set(c->patience, ms))
         return;
-    MSG(log_of(c), T01SM132W, c->literal, "TOO MANY OF IT FAILED");
-    answer_login(c, RECEIVER_TROUBLE, out);
+    refuse_login(c, "TOO MANY OF IT FAILED", out);
 }
 
 void client_checked(void *arg, struct login *l)

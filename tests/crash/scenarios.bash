@@ -41,6 +41,13 @@ recover 'spool4 --once'
 expect '1 mail one@far.example a' '1 mail two@far.example a' '1 mail three@far.example b'
 unread batch 'mail one@far.example a' 'mail two@far.example a' 'mail three@far.example b'
 
+row spool4-submitted 'what ssmtp took for the outside'
+prepare '{ printf "X-From: <$FROM>\nX-To: <one@far.example>\nX-To: <two@far.example>\nReceived: by x\nSubject: a\n\n"; body a; } | into "$SPOOL/jes/SUBMIT" SSMTP.JOB00012.D0000001.MAIL.T'
+command_is 'spool4 --once'
+recover 'spool4 --once'
+expect '1 mail one@far.example a' '1 mail two@far.example a'
+unread SSMTP.JOB00012.D0000001.MAIL.T 'mail one@far.example a' 'mail two@far.example a'
+
 row spool4-held 'a faulty file: HOLD with its reason, and a notice'
 prepare '{ printf "X-From: $FROM\n\n"; body a; } | into "$SPOOL/jes/RMT21" faulty'
 command_is 'spool4 --once'
