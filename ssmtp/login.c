@@ -75,8 +75,9 @@ bool login_find(const struct site *site, const struct usertable *users,
     userid[0] = '\0';
     if (good && listed)
         span_copy(span_of(user.userid), userid, USERID_MAX + 1);
-    *s = (struct scram_secret){.iterations = SCRAM_ITERATIONS};
-    bool known = passwords != NULL && passwords_find(passwords, userid, BUF_SPAN(&canonical), s);
+    *s = (struct scram_secret){.iterations = good ? SCRAM_ITERATIONS : 0};
+    bool known =
+        good && passwords != NULL && passwords_find(passwords, userid, BUF_SPAN(&canonical), s);
     buf_free(&canonical);
     return known;
 }

@@ -16,7 +16,8 @@ bool login_load(struct passwords **p, const struct site *site, struct diag *d);
 
 /* The names that mean the same user have one form: folded, and without a domain of the site. */
 bool login_canonical(const struct site *site, struct span name, struct buf *out);
-/* The user ID of a name or address, "" for nobody, and what is kept for it (sasl.h). */
+/* The user ID of a name or address, "" for nobody, and what is kept for it (sasl.h); *s
+ * without iterations: memory is short. */
 bool login_find(const struct site *site, const struct usertable *users,
                 const struct passwords *passwords, struct span name, char userid[USERID_MAX + 1],
                 struct scram_secret *s);

@@ -36,7 +36,7 @@ static enum sasl_result take_name(const struct exchange *x, struct span name)
     if (s->name.failed)
         return SASL_TROUBLE;
     s->known = x->users->secret(x->users->arg, BUF_SPAN(&s->name), &s->secret) && s->name.len > 0;
-    return SASL_ASK;
+    return s->secret.iterations > 0 ? SASL_ASK : SASL_TROUBLE;
 }
 
 /* To act for another is not offered: it must be the same name, or none. */

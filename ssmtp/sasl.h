@@ -33,7 +33,8 @@ enum sasl_result {
 /* Whom the machine asks. */
 struct sasl_users {
     /* What is kept for a name, which is prepared (RFC 4013) or, if that cannot be, as it came.
-     * False: nobody; *s is filled all the same, always alike for one name. */
+     * False: nobody; *s is filled all the same, always alike for one name. Without iterations:
+     * memory is short. */
     bool (*secret)(void *arg, struct span name, struct scram_secret *s);
     /* Printable characters but comma, never the same, and a NUL. False: not now. */
     bool (*nonce)(void *arg, char out[SASL_NONCE + 1]);
