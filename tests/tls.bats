@@ -518,7 +518,7 @@ envelope=$'-> EHLO client.example\n<reply 250\n-> MAIL FROM:<a@client.example>\n
   tls_client "$started"$'\n'"$envelope"$'\n->> Subject: t\\r\\n\\r\\nthe text\\r\\n\ntls-end\n->> .\\r\\n\nuntil-close'
   wait_until 5 log_has 'T01SM123I TLS WITH CLIENT \[127.0.0.1\] FAILED: octets came behind the end of TLS'
   tls_client "$started"$'\n'"$envelope"$'\n->> .\\r\\n\n<reply 250\ntls-end\n->> EHLO x\\r\\n\nuntil-close'
-  has_mail 1
+  wait_until 5 has_mail 1
 }
 
 @test "ssmtp: TLS 1.1, garbage and silence end in time" {
