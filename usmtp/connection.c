@@ -677,6 +677,24 @@ static void skip_refused(struct connection *c)
         c->tried++;
 }
 
+/* Nothing of the address before is left. */
+static void begin_afresh(struct connection *c)
+{
+    stop_asking(c);
+    end_login(c);
+    wire_free(c->wire);
+    c->wire = NULL;
+    session_close(&c->session);
+    session_open(&c->session, c->program->site->host);
+    c->last_state = SESSION_GREETING;
+    c->level = c->clear ? TLS_NONE : c->target.security.level;
+    c->session.tls = c->level;
+    c->records = 0;
+    c->session.confides = c->target.security.level >= TLS_MUST;
+    c->session.allowed = c->target.login->mechanisms;
+    c->clear = c->securing = false;
+}
+
 /* Connects to the next address. False: there is none left. */
 static bool next_address(struct connection *c)
 {
@@ -685,22 +703,9 @@ static bool next_address(struct connection *c)
     skip_refused(c);
     if (c->host_verdict.kind == VERDICT_HOST && more_to_try(c))
         MSG(&c->program->log, T01SM048I, c->relay, c->host_verdict.text);
-
-    stop_asking(c);
-    end_login(c);
-    wire_free(c->wire);
-    c->wire = NULL;
-    session_close(&c->session);
-    session_open(&c->session, c->program->site->host);
-    c->last_state = SESSION_GREETING;
     if (c->tried == 0 && !c->clear)
         start_attempt(c);
-    c->level = c->clear ? TLS_NONE : c->target.security.level;
-    c->session.tls = c->level;
-    c->records = 0;
-    c->session.confides = c->target.security.level >= TLS_MUST;
-    c->session.allowed = c->target.login->mechanisms;
-    c->clear = c->securing = false;
+    begin_afresh(c);
     while (more_to_try(c)) {
         c->now = (c->target.begin + c->tried++) % c->target.found->addresses;
         const union resolve_address *a = &c->target.found->address[c->now];

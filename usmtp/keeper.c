@@ -16,7 +16,7 @@
 #include "usmtp/route.h"
 #include "usmtp/secret.h"
 
-enum { COMMAND_SECONDS = 30 /* or TIMECMD, if that is less */ };
+enum { COMMAND_SECONDS = 30 };
 
 struct question {
     uint64_t ticket, login;
@@ -46,6 +46,14 @@ static const struct site_route *find_route(const struct site *site, uint64_t log
     return NULL;
 }
 
+/* Less than the connection that waits has, so that it learns why there is no secret. */
+static unsigned command_seconds(const struct site *site)
+{
+    uint64_t half = site->timeout.command / 2;
+
+    return half < 1 ? 1 : half < COMMAND_SECONDS ? (unsigned)half : COMMAND_SECONDS;
+}
+
 static void answer(int fd, struct answer *a, struct span text)
 {
     if (text.n > 0)
@@ -57,8 +65,7 @@ static void answer(int fd, struct answer *a, struct span text)
 static _Noreturn void answer_one(int fd, const struct site *site, const struct question *q)
 {
     const struct site_route *r = find_route(site, q->login);
-    uint64_t seconds =
-        site->timeout.command < COMMAND_SECONDS ? site->timeout.command : (uint64_t)COMMAND_SECONDS;
+    unsigned seconds = command_seconds(site);
     struct answer a = {.ticket = q->ticket};
     struct buf secret = {0};
     struct diag d = {0};
@@ -67,7 +74,7 @@ static _Noreturn void answer_one(int fd, const struct site *site, const struct q
     if (r == NULL)
         diag_set(&d, 0, 0, "the configuration has no such login any more");
     else
-        a.good = secret_fetch(r, (unsigned)seconds, &secret, &d);
+        a.good = secret_fetch(r, seconds, &secret, &d);
     answer(fd, &a, a.good ? BUF_SPAN(&secret) : span_of(d.text));
     explicit_bzero(&a, sizeof(a));
     buf_wipe(&secret);
