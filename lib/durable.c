@@ -55,7 +55,7 @@ int durable_each(int dir, int (*each)(void *arg, const char *name), void *arg)
 }
 
 /* Makes the entry of a new directory durable in its parent. */
-static int sync_parent(int at, const char *name)
+int durable_sync_parent(int at, const char *name)
 {
     char parent[4096];
     const char *slash = strrchr(name, '/');
@@ -86,7 +86,8 @@ int durable_dir(int at, const char *name, mode_t mode)
         return -1;
     fd = open_dir(at, name);
     /* The caller's umask must not decide who may use a drop directory. */
-    if (fd >= 0 && fchmod(fd, mode) == 0 && durable_sync(fd) == 0 && sync_parent(at, name) == 0)
+    if (fd >= 0 && fchmod(fd, mode) == 0 && durable_sync(fd) == 0 &&
+        durable_sync_parent(at, name) == 0)
         return fd;
     int saved = errno;
     if (fd >= 0)

@@ -16,6 +16,9 @@ enum { SYNCSET_FILES = 8 };
 /* Opens a directory for use as a base; makes it first with `mode` when it is missing (and syncs its
  * parent). mode 0: it must exist. `name` may be a path; only its last part is made. */
 int durable_dir(int at, const char *name, mode_t mode);
+/* Syncs the directory that `name` is in. A directory that is found may have been made by a program
+ * that died before it synced this. */
+int durable_sync_parent(int at, const char *name);
 /* A new file, open for reading and writing: O_EXCL, no link followed, close-on-exec. */
 int durable_create(int dir, const char *name, mode_t mode);
 /* Opens an existing file for reading without following any link or leaving `dir` (openat2

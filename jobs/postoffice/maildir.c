@@ -99,6 +99,16 @@ static int check_owner(int fd, const char *name, char why[MAILDIR_WHY])
     return -1;
 }
 
+/* tmp/ is made last: where it is, all of the rest was synced, whoever made it and died since. */
+static int begin_folders(struct maildir *m, const char *path, char why[MAILDIR_WHY])
+{
+    if (faccessat(m->dir, folder_names[TMP], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0;
+    if (durable_sync(m->dir) == 0 && durable_sync_parent(AT_FDCWD, path) == 0)
+        return 0;
+    return failed(why, "cannot sync the Maildir", path);
+}
+
 /* A folder must be no link: the Maildir's owner may have put one there to lead us elsewhere. */
 static int open_folder(struct maildir *m, enum folder f, char why[MAILDIR_WHY])
 {
@@ -122,10 +132,8 @@ bool maildir_open(struct maildir *m, const char *path, char why[MAILDIR_WHY])
     }
     if (check_owner(m->dir, path, why) < 0)
         return false;
-    for (int f = 0; f < MAILDIR_FOLDERS; f++)
-        if (open_folder(m, (enum folder)f, why) < 0)
-            return false;
-    return true;
+    return open_folder(m, NEW, why) == 0 && open_folder(m, CUR, why) == 0 &&
+           begin_folders(m, path, why) == 0 && open_folder(m, TMP, why) == 0;
 }
 
 void maildir_close(struct maildir *m)

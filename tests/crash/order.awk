@@ -51,6 +51,8 @@ function commit_of(p,   u) { for (u in commits) if (below(p, u)) return u; retur
 function on_rename(from, to,   p, u) {
     path = from
     u = commit_of(from)
+    if (to ~ /\/work\/[^\/]*\.done$/ && !shell && !((spool in synced) && (spool "/jes") in synced))
+        broken("R13", "the folders of the spool were never synced")
     if (u != "" && parent(u) in entries) broken("R2", short(u) " is not yet synced as committed")
     if (to ~ /\.done$/) {
         if (from in named && (spool "/work/NAMES") in written) broken("R6", "NAMES is not yet synced")
@@ -99,6 +101,7 @@ function on_unlink(p, dir,   u, list, n, i) {
 }
 function on_sync(p) {
     delete written[p]
+    synced[p] = 1
     on_journal_sync(p)
     clean_dir(p)
     if (p == spool "/mail") mail_synced = 1
@@ -130,6 +133,10 @@ $2 ~ /^open/ && $4 ~ /O_CREAT/ && below($3, spool) && $4 ~ /O_EXCL/ {
     entries[parent($3)] = 1
     if (is_dotted($3)) dotted[$3] = "made"
     if ($3 ~ /\.open\/(mail|POST|PRT)\//) named[parent(parent($3))] = 1
+}
+$2 ~ /^mkdir/ && $3 ~ /\/box\/[^\/]*\/tmp$/ {
+    if (!((parent($3) in synced) && (parent(parent($3)) in synced)))
+        broken("R13", "the rest of the Maildir was never synced")
 }
 $2 ~ /^mkdir/ { entries[parent($3)] = 1 }
 END {

@@ -287,10 +287,10 @@ unread SMTP.JOB00012.D0000001.MAIL.T 'print SMTP.JOB#.#.MAIL.T.D#.T#.txt a' \
 
 # postoffice: Maildirs below box/ in the spool, so that they suffer the same.
 
-row post-maildir 'a copy for each of two users'
+row post-maildir 'a copy for each of two users; the Maildir of one was begun by an agent that was killed'
 needs postoffice
 statement 'DELIVER MAILDIR(@SPOOL@/box/%i)'
-prepare 'mkdir "$SPOOL/box"' \
+prepare 'mkdir "$SPOOL/box"' 'mkdir -p -m 700 "$SPOOL/box/ABCDEF/new"' \
     '{ printf "X-From: <a@b.example>\nX-To: <CZQ14CD@MYHOST>\nX-To: <ABCDEF@MYHOST>\nReceived: by x\nSubject: a\n\n"; body a; } | into "$SPOOL/jes/POST" a'
 command_is 'postoffice --once'
 recover 'postoffice --once'
