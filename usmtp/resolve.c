@@ -344,8 +344,6 @@ static void fill(struct resolve_query *q, struct resolve_result *r)
 {
     qsort(q->candidate, q->candidates, sizeof(struct candidate *), by_rank);
     bool cut = cut_self(q);
-    r->host = calloc(q->candidates + 1, sizeof(*r->host));
-    r->address = calloc(RESOLVE_ADDRESSES, sizeof(*r->address));
     for (size_t i = 0; r->host != NULL && r->address != NULL && i < q->candidates; i++)
         take_host(r, q->candidate[i], &q->hop[q->candidate[i]->hop]);
     r->ttl = q->ttl;
@@ -359,6 +357,23 @@ static void fill(struct resolve_query *q, struct resolve_result *r)
         snprintf(r->why, sizeof(r->why), "%s", kinds[r->kind].text);
 }
 
+/* Without room for hosts it says so, and they are asked for again. gcc loses sight of what is in
+ * it, and takes it for lost. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpragmas"
+#pragma GCC diagnostic ignored "-Wunknown-warning-option"
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+static struct resolve_result *take_result(struct resolve_query *q)
+{
+    struct resolve_result *r = q->result;
+
+    q->result = NULL;
+    r->host = calloc(q->candidates + 1, sizeof(*r->host));
+    r->address = calloc(RESOLVE_ADDRESSES, sizeof(*r->address));
+    return r;
+}
+#pragma GCC diagnostic pop
+
 /* t->base may point into the query. */
 static void finish_tlsa(struct resolve_query *q, const struct resolve_tlsa *t)
 {
@@ -369,7 +384,7 @@ static void finish_tlsa(struct resolve_query *q, const struct resolve_tlsa *t)
 static void finish(struct resolve_query *q)
 {
     struct resolve_tlsa none = {.kind = q->tlsa_none, .why = q->failure};
-    struct resolve_result *r = q->result;
+    struct resolve_result *r;
     resolve_fn *fn = q->fn;
     void *arg = q->arg;
 
@@ -378,7 +393,7 @@ static void finish(struct resolve_query *q)
         finish_tlsa(q, &none);
         return;
     }
-    q->result = NULL;
+    r = take_result(q);
     fill(q, r);
     free_query(q);
     fn(arg, r);
