@@ -616,7 +616,7 @@ static bool apply_preset(const struct statement *st, struct site_route *route, s
     for (size_t i = 0; i < preset_rows; i++)
         if (strcmp(presets[i].name, name) == 0 && find_keyword(st, presets[i].keyword) == NULL &&
             !set_value(find_rule(st->name, span_of(presets[i].keyword)), route, presets[i].value))
-            return diag_set(d, st->line, st->column, "memory is short");
+            return diag_memory(d);
     return route->host != NULL || route->preset == 0 ||
            diag_set(d, st->line, st->column,
                     "PRESET(%s) needs HOST: the name that the service gave you", name);
@@ -648,7 +648,7 @@ static bool apply(struct site *site, const struct statement *st, bool seen[STATE
         return false;
     void *base = statement_base(site, name);
     if (base == NULL || (base != site && !set_defaults(name, base)))
-        return diag_set(d, st->line, st->column, "memory is short");
+        return diag_memory(d);
     for (size_t i = 0; i < st->keywords; i++)
         if (!set_keyword(st, &st->keyword[i], base, d))
             return false;
@@ -791,7 +791,7 @@ struct site *site_parse(struct span text, const char *member, struct diag *d)
     if (site == NULL || !store_text(&site->member, member) || !set_defaults("SYSTEM", site) ||
         !set_defaults("SMTP", site) || !set_defaults("DELIVER", site) ||
         !set_defaults("PRINTER", site) || !set_defaults("DNS", site)) {
-        diag_set(d, 0, 0, "memory is short");
+        diag_memory(d);
         site_free(site);
         return NULL;
     }
@@ -828,8 +828,10 @@ static bool read_member(const char *member, struct buf *text, struct diag *d)
         good = diag_set(d, 0, 0, "is larger than 1 MiB: no configuration is");
     while (good) {
         ssize_t n;
-        if (!buf_reserve(text, 65536) || text->len > MEMBER_MAX)
-            good = diag_set(d, 0, 0, "is too large to read");
+        if (text->len > MEMBER_MAX)
+            good = diag_set(d, 0, 0, "is larger than 1 MiB: no configuration is");
+        else if (!buf_reserve(text, 65536))
+            good = diag_memory(d);
         else if ((n = read(fd, text->data + text->len, 65536)) < 0 && errno != EINTR)
             good = diag_set(d, 0, 0, "cannot be read: %s", strerror(errno));
         else if (n == 0)

@@ -195,6 +195,17 @@ BODY(int, openat, (int at, const char *path, int flags, ...))
     return strike(&c) != 0 ? -1 : __real_openat(at, path, flags, mode);
 }
 
+BODY(int, open, (const char *path, int flags, ...))
+{
+    static const struct call c = {"open", {EIO, ENOENT, EACCES}};
+    va_list arguments;
+
+    va_start(arguments, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    return strike(&c) != 0 ? -1 : __real_open(path, flags, mode);
+}
+
 /* Of those that are made so, openat2() alone. */
 BODY(long, syscall, (long number, ...))
 {

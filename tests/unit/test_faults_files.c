@@ -15,10 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "jobs/postoffice/postfile.h"
 #include "lib/catalog.h"
 #include "lib/ready.h"
 #include "tests/unit/faults.h"
 #include "tests/unit/place.h"
+#include "usertable/usertable.h"
 #include "usmtp/checkpoint.h"
 
 static struct place place;
@@ -147,6 +149,104 @@ static int read_member(void *arg)
 static void nothing_to_see(void *arg, int result, const struct fault *f)
 {
     (void)arg, (void)result, (void)f;
+}
+
+/* Texts that people write, and a spool file: all of it is read, or it is told why not. */
+
+static const char *path_of(const char *name)
+{
+    static char path[128];
+
+    snprintf(path, sizeof(path), "%s/spool/work/%s", place.path, name);
+    return path;
+}
+
+static void *prepare_texts(void)
+{
+    char routes[200] = "";
+
+    place_clear(&place);
+    for (int i = 0; i < 5; i++)
+        strcat(routes, "ROUTE PRESET(SES) HOST(r.example)\n"); /* NOLINT: they fit */
+    struct buf member = {0};
+    buf_printf(&member,
+               "SYSTEM HOST(h)\nSMTP CERT(/c) DOMAINS(a.example)\n"
+               "SERVICE NAME(S) TLS(STARTTLS)\n%s",
+               routes);
+    place_put(spool->work, "APPCFG", buf_str(&member));
+    buf_free(&member);
+    place_put(spool->work, "USERTBL",
+              "JOE Joe LOGIN(joe) 'Joe ''X'' Doe' FORWARD(x@far.example)\n"
+              "ANN Ann FORWARD(y@far.example)\nSTAFF Staff FORWARD(JOE,ANN)\n* comment\n");
+    place_put(spool->work, "FILE",
+              "X-From: <a@b>\nX-To: <c@d>\nReturn-Path: <x@y>\nSubject: s\n\nbody\n");
+    assert_int_equal(fchmodat(spool->work, "APPCFG", 0644, 0), 0);
+    return &place;
+}
+
+static int load_site(void *arg)
+{
+    struct diag d = {0};
+    struct site *s = site_load(path_of("APPCFG"), &d);
+
+    (void)arg;
+    FAULT_EXPECT(s != NULL || d.text[0] != '\0');
+    FAULT_EXPECT(s == NULL || (s->routes == 5 && s->services == 1));
+    site_free(s);
+    return s == NULL;
+}
+
+static int load_users(void *arg)
+{
+    struct diag d = {0};
+    struct user u;
+    struct usertable *t = usertable_load(path_of("USERTBL"), &d);
+
+    (void)arg;
+    FAULT_EXPECT(t != NULL || d.text[0] != '\0');
+    if (t == NULL)
+        return 1;
+    (void)usertable_find(t, SPAN("ann"), &u); /* it may want memory */
+    fault_pause();
+    FAULT_EXPECT(usertable_find(t, SPAN("ann"), &u) && usertable_find(t, SPAN("JOE"), &u));
+    fault_resume();
+    usertable_free(t);
+    return 0;
+}
+
+static int read_spool_file(void *arg)
+{
+    char reason[320] = "", octets[8];
+    struct postfile p;
+    struct stat st;
+    uint64_t at;
+    ssize_t n;
+
+    (void)arg;
+    int fd = openat(spool->work, "FILE", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return fd < 0 ? -1 : durable_drop(fd);
+    enum postfile_result r = postfile_open(&p, fd, &st, "FILE", reason);
+    if (r != POSTFILE_OPEN) {
+        FAULT_EXPECT(r == POSTFILE_TROUBLE || reason[0] != '\0');
+        return r == POSTFILE_TROUBLE ? -1 : 1;
+    }
+    fault_pause();
+    FAULT_EXPECT(p.header.len == strlen("Subject: s\n") && !p.bare);
+    fault_resume();
+    at = p.body_at;
+    while ((n = postfile_read(&p, &at, octets, sizeof(octets))) > 0)
+        continue;
+    int saved = errno;
+    postfile_close(&p);
+    errno = saved;
+    return n < 0 ? -1 : 0;
+}
+
+static void good_or_told(void *arg, int result, const struct fault *f)
+{
+    (void)arg;
+    FAULT_EXPECT(result == 0 || f->call != NULL);
 }
 
 /* The checkpoint. */
@@ -352,6 +452,9 @@ static const struct fault_case cases[] = {
     {"a link meanwhile", prepare_linked_meanwhile, look, still_there, {0}, NULL, {0}},
     {"a file that grows", prepare_growing, look, still_there, {0}, NULL, {0}},
     {"a member", prepare_library, read_member, nothing_to_see, {0}, NULL, {0}},
+    {"a configuration", prepare_texts, load_site, good_or_told, {0}, NULL, {FAULT_NOTHING}},
+    {"a user table", prepare_texts, load_users, good_or_told, {0}, NULL, {FAULT_NOTHING}},
+    {"a spool file", prepare_texts, read_spool_file, good_or_told, {0}, NULL, {FAULT_NOTHING}},
     {"a checkpoint anew",
      prepare_checkpoint,
      compact,

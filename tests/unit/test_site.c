@@ -5,7 +5,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/site.h"
 
@@ -139,6 +142,12 @@ static void names_what_is_wrong_and_where(void **state)
         {"SYSTEM HOST([1.2.3])\n", 1, 13, "host name"},
         {"SYSTEM HOST(h) SPOOL(relative)\n", 1, 22, "begins with /"},
         {"  SYSTEM HOST(h)\n", 1, 0, ""},
+        {"SYSTEM HOST(h)\nSERVICE NAME(S) TLS(STARTTLS)\n", 0, 0, "needs CERT"},
+        {"SYSTEM HOST(h)\nDELIVER DEFAULT(LMTP)\n", 0, 0, "has no server"},
+        {"SYSTEM HOST(h)\nROUTE PRESET(SES)\n", 2, 1, "needs HOST"},
+        {"SYSTEM HOST(h)\nSMTP XYZZYXYZZYXYZZYXYZZYXYZZYXYZZYXYZZYXYZZYXYZZY(1)\n", 2, 6,
+         "no keyword"},
+        {"SYSTEM HOST(h)\nXYZZYXYZZYXYZZYXYZZYXYZZYXYZZYXYZZYXYZZYXYZZY\n", 2, 1, "no statement"},
     };
     struct diag d;
 
@@ -170,6 +179,201 @@ static void never_repeats_a_secret(void **state)
     }
 }
 
+/* Values of each form: what a keyword takes and what it does not. 64 times x: $X. */
+static void values(void **state)
+{
+    static const struct {
+        const char *statement, *keyword, *value;
+        bool good;
+    } rows[] = {
+        {"SYSTEM", "USER", "joe", true},
+        {"SYSTEM", "USER", "$X", true},
+        {"SYSTEM", "USER", "$Xx", false},
+        {"SYSTEM", "USER", "", false},
+        {"SYSTEM", "USER", "'a b'", false},
+        {"SYSTEM", "USER", "\xC3\xA4", false},
+        {"SYSTEM", "SPOOL", "/", false},
+        {"SYSTEM", "SPOOL", "/x", true},
+        {"SYSTEM", "SPOOL", "/$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X", false},
+        {"SMTP", "CLASS", "9", true},
+        {"SMTP", "CLASS", "Z", true},
+        {"SMTP", "CLASS", "a", false},
+        {"SMTP", "CLASS", "/", false},
+        {"SMTP", "CLASS", "AB", false},
+        {"SMTP", "CLASS", "", false},
+        {"SMTP", "DOMAINS", "a.example,b.example", true},
+        {"SMTP", "DOMAINS", "a.example,", false},
+        {"SMTP", "NOTICE", "append", true},
+        {"SMTP", "CERT", "/a,/b,/c,/d", true},
+        {"DELIVER", "MAILDIR", "/m/%u/%i/%%", true},
+        {"DELIVER", "MAILDIR", "%h/Maildir", true},
+        {"DELIVER", "MAILDIR", "/m/%h", false},
+        {"DELIVER", "MAILDIR", "/m/%", false},
+        {"DELIVER", "MAILDIR", "/m/%x", false},
+        {"DELIVER", "MAILDIR", "%u", false},
+        {"DELIVER", "MAILDIR", "/", false},
+        {"DELIVER", "MAILDIR", "relative", false},
+        {"DELIVER", "MAILDIR", "/$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X", false},
+        {"DELIVER", "LMTP", "127.0.0.1:24", true},
+        {"DELIVER", "LMTP", "h.example:24", true},
+        {"DELIVER", "LMTP", "/run/lmtp", true},
+        {"DELIVER", "LMTP", "/", false},
+        {"DELIVER", "LMTP", "/$X$X", false},
+        {"DELIVER", "LMTP", "", false},
+        {"DELIVER", "LMTP", "h.example", false},
+        {"DELIVER", "LMTP", ":24", false},
+        {"DELIVER", "LMTP", "a b:24", false},
+        {"DELIVER", "LMTP", "h:0", false},
+        {"DELIVER", "LMTP", "h:65536", false},
+        {"PRINTER", "LINECT", "47", false},
+        {"PRINTER", "LINECT", "144", true},
+        {"ROUTE", "DOMAIN", "*", true},
+        {"ROUTE", "DOMAIN", "*.example", true},
+        {"ROUTE", "DOMAIN", "*.", false},
+        {"ROUTE", "DOMAIN", "*x.example", false},
+        {"ROUTE", "DOMAIN", "a.example", true},
+        {"ROUTE", "FROM", "a@b.example", true},
+        {"ROUTE", "FROM", "b.example", true},
+        {"ROUTE", "FROM", "*.b.example", true},
+        {"ROUTE", "FROM", "*@b.example", true},
+        {"ROUTE", "FROM", "**", false},
+        {"ROUTE", "FROM", "*", false},
+        {"ROUTE", "FROM", "'<>'", true},
+        {"ROUTE", "FROM", "'<a@b.example>'", true},
+        {"ROUTE", "FROM", "''", false},
+        {"ROUTE", "HOST", "a.example,[192.0.2.1]:587|b", true},
+        {"ROUTE", "HOST", "$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X$X",
+         false},
+        {"ROUTE", "RATE", "30/s", true},
+        {"ROUTE", "RATE", "1/D", true},
+        {"ROUTE", "RATE", "1", false},
+        {"ROUTE", "RATE", "x/M", false},
+        {"ROUTE", "RATE", "1000001/M", false},
+        {"ROUTE", "MX", NULL, true},
+        {"ROUTE", "KEY", "/k", false},
+        {"ROUTE", "PRESET", "GMAIL", true},
+        {"ROUTE", "PRESET", "SES", false}, /* it has no host of its own */
+        {"DNS", "SERVER", "127.0.0.1,::1", true},
+        {"DNS", "SERVER", "root", true},
+        {"DNS", "SERVER", "$X", false},
+        {"DNS", "NICKNAMES", "MAYBE", false},
+        {"SERVICE", "NAME", "X", true},
+    };
+    char long_x[65], text[4096];
+    struct diag d;
+
+    (void)state;
+    memset(long_x, 'x', 64);
+    long_x[64] = '\0';
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf member = {0};
+        const char *v = rows[i].value;
+        bool system = strcmp(rows[i].statement, "SYSTEM") == 0;
+        buf_printf(&member, "SYSTEM HOST(h)%s%s %s%s", system ? "" : "\n",
+                   system ? "" : rows[i].statement, rows[i].keyword, v != NULL ? "(" : "");
+        for (; v != NULL && *v != '\0'; v++)
+            if (*v != '$' || *++v != 'X')
+                buf_addc(&member, *v);
+            else
+                buf_adds(&member, long_x);
+        buf_adds(&member, rows[i].value != NULL ? ")\n" : "\n");
+        assert_true(span_copy(BUF_SPAN(&member), text, sizeof(text)));
+        struct site *s = site_parse(BUF_SPAN(&member), "X", &d);
+        if ((s != NULL) != rows[i].good)
+            fail_msg("%s: %s", text, s != NULL ? "taken" : d.text);
+        site_free(s);
+        buf_free(&member);
+    }
+    site_free(NULL);
+}
+
+/* What a site says as a whole. */
+static void sums_of_the_configuration(void **state)
+{
+    struct diag d;
+    struct site *s =
+        site_parse(SPAN("SYSTEM HOST(h.example)\n"
+                        "SMTP POSTOFFICE(OFFICE) DOMAINS(a.example,b.example) CERT(/c)\n"
+                        "DELIVER LMTP(/run/lmtp)\n"
+                        "SERVICE NAME(S) TLS(STARTTLS)\n"
+                        "ROUTE DOMAIN(a.example) RETRYINT(5H)\n"
+                        "ROUTE DOMAIN(b.example) RETRYINT(1M) RETRYCEIL(2M) RETRYMAX(1H)\n"
+                        "ROUTE PRESET(GMAIL) HOST(smtp.gmail.com) CONNECTIONS(2)\n"),
+                   "X", &d);
+
+    (void)state;
+    if (s == NULL)
+        fail_msg("%s", d.text);
+    assert_int_equal(site_longest_ceiling(s), 5 * 3600);
+    assert_int_equal(site_shortest_interval(s), 60);
+    assert_int_equal(site_schedule(s, &s->route[1]).most, 3600);
+    assert_int_equal(site_schedule(s, NULL).most, s->retrymax);
+    assert_true(site_owns(s, SPAN("OFFICE")) && site_owns(s, SPAN("H.Example")));
+    assert_true(site_owns(s, SPAN("b.example")) && !site_owns(s, SPAN("c.example")));
+    assert_false(site_lmtp_host(s));
+    assert_int_equal(s->route[2].connections, 2); /* what it says itself counts */
+    assert_true(site_implicit(TLSMODE_AUTO, 465) && !site_implicit(TLSMODE_AUTO, 25));
+    assert_true(site_implicit(TLSMODE_IMPLICIT, 25) && !site_implicit(TLSMODE_STARTTLS, 465));
+    assert_string_equal(site_tls_level(TLS_DANE), "DANE");
+    site_free(s);
+    s = site_parse(SPAN("SYSTEM HOST(h)\nDELIVER LMTP(h:24)\n"), "X", &d);
+    assert_non_null(s);
+    assert_true(site_lmtp_host(s) && !site_owns(s, SPAN("a.example")));
+    site_free(s);
+}
+
+static void count_keyword(const char *statement, const char *keyword, const char *deflt, void *arg)
+{
+    (void)deflt;
+    assert_true(statement[0] != '\0' && keyword[0] != '\0');
+    ++*(unsigned *)arg;
+}
+
+static void every_keyword_is_listed(void **state)
+{
+    unsigned n = 0;
+
+    (void)state;
+    site_keywords(count_keyword, &n);
+    assert_true(n > 60);
+}
+
+/* Members that are not to be read, and one that is. */
+static void members_on_the_disk(void **state)
+{
+    static const struct {
+        mode_t mode;
+        off_t size; /* of zeros behind it */
+        const char *says;
+    } rows[] = {
+        {0644, 0, NULL},
+        {0646, 0, "chmod o-w"},
+        {0644, (1 << 20) + 1, "larger than 1 MiB"},
+    };
+    char path[] = "/tmp/spoolmail-site.XXXXXX";
+    int fd = mkstemp(path);
+    struct diag d;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "SYSTEM HOST(h)\n", 15), 15);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(fchmod(fd, rows[i].mode), 0);
+        assert_int_equal(rows[i].size == 0 ? 0 : ftruncate(fd, rows[i].size), 0);
+        struct site *s = site_load(path, &d);
+        if ((s == NULL) != (rows[i].says != NULL) || (s == NULL && !strstr(d.text, rows[i].says)))
+            fail_msg("%zu: %s", i, d.text);
+        site_free(s);
+    }
+    close(fd);
+    assert_int_equal(unlink(path), 0);
+    assert_null(site_load(path, &d));
+    assert_non_null(strstr(d.text, "another member with -C"));
+    assert_null(site_load("/tmp", &d));
+    assert_non_null(strstr(d.text, "not a plain file"));
+    assert_null(site_load("/proc/kallsyms", &d)); /* it has no size, and no end that counts */
+}
+
 static void survives_being_cut_anywhere(void **state)
 {
     static const char text[] =
@@ -186,6 +390,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_sample_of_the_design), cmocka_unit_test(has_defaults),
         cmocka_unit_test(names_what_is_wrong_and_where),  cmocka_unit_test(never_repeats_a_secret),
+        cmocka_unit_test(reads_the_sample_of_the_design),
+        cmocka_unit_test(has_defaults),
+        cmocka_unit_test(names_what_is_wrong_and_where),
+        cmocka_unit_test(values),
+        cmocka_unit_test(sums_of_the_configuration),
+        cmocka_unit_test(every_keyword_is_listed),
+        cmocka_unit_test(members_on_the_disk),
         cmocka_unit_test(survives_being_cut_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
