@@ -292,13 +292,77 @@ static void test_seal(void **state)
     }
 }
 
+/* An envelope and a header that are longer than what is read at first, in every way that a piece
+ * can end. */
+static void test_long_heads(void **state)
+{
+    static const size_t recipients[] = {3000, 4000, 4681, 4682, 4999};
+    char reason[320] = "";
+    struct postfile p;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(recipients) / sizeof(recipients[0]); i++)
+        for (int header = 0; header < 3; header++) {
+            struct buf file = {0};
+            buf_adds(&file, "X-From: <a@b>\n");
+            for (size_t n = 0; n < recipients[i]; n++)
+                buf_printf(&file, "X-To: <u%zu@p>\n", n);
+            if (header > 0)
+                buf_adds(&file, "Subject: ");
+            for (int n = 0; header == 2 && n < 70000; n++)
+                buf_addc(&file, 'x');
+            buf_adds(&file, "\n\nbody\n");
+            assert_int_equal(open_text(&p, BUF_SPAN(&file), reason), POSTFILE_OPEN);
+            assert_int_equal(p.envelope.nto, recipients[i]);
+            postfile_close(&p);
+            buf_free(&file);
+        }
+}
+
+/* The first piece that is read ends just behind the envelope, and just behind a field. */
+static void test_heads_that_end_with_a_piece(void **state)
+{
+    enum { PIECE = 65536, LINE = 135 };
+    char reason[320] = "", label[64];
+    struct postfile p;
+
+    (void)state;
+    memset(label, 'x', sizeof(label));
+    for (int header = 0; header < 2; header++) {
+        struct buf file = {0};
+        buf_adds(&file, "X-From: <a@b>\nX-To: <u@p>\n");
+        if (header == 0)
+            while (file.len < PIECE - LINE)
+                buf_printf(&file, "X-To: <u%zu@p>\n", file.len);
+        size_t left = PIECE - file.len;
+        if (header == 0) /* in two labels */
+            buf_printf(&file, "X-To: <u@%.*s.%.*s>\n", 60, label, (int)(left - 72), label);
+        else
+            assert_true(buf_adds(&file, "Subject: ") && buf_fill(&file, 'x', left - 10));
+        if (header == 1)
+            buf_addc(&file, '\n');
+        assert_int_equal(file.len, PIECE);
+        buf_adds(&file, "To: x\n\nbody\n");
+        assert_int_equal(open_text(&p, BUF_SPAN(&file), reason), POSTFILE_OPEN);
+        assert_non_null(memmem(p.header.data, p.header.len, "To: x\n", 6));
+        postfile_close(&p);
+        buf_free(&file);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parts),        cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_cut_anywhere), cmocka_unit_test(test_large_heads),
-        cmocka_unit_test(test_facts),        cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_delivered_to), cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_long_heads),
+        cmocka_unit_test(test_heads_that_end_with_a_piece),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_large_heads),
+        cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_delivered_to),
+        cmocka_unit_test(test_seal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,6 +222,50 @@ static void a_mail_given_ahead_may_be_left_untried(void **state)
          {'V', "4.4.2", VERDICT_LATER}, {'X', "", 0});
 }
 
+/* Only behind a text that is sent, and only one that the host can take. */
+static void what_may_not_be_given_ahead(void **state)
+{
+    struct session_mail letters = mail;
+    struct buf out = {0};
+    struct session s;
+
+    (void)state;
+    letters.utf8 = true;
+    session_open(&s, "us.example");
+    assert_false(session_mail_ahead(&s, &mail, &out));
+    feed(&s, "220 h\r\n250-h\r\n250 PIPELINING\r\n", 0, &out);
+    assert_int_equal(s.state, SESSION_READY);
+    assert_true(session_mail(&s, &mail, &out));
+    assert_false(session_mail_ahead(&s, &mail, &out));
+    feed(&s, "250 ok\r\n250 ok\r\n354 go\r\n", 0, &out);
+    session_text_sent(&s);
+    assert_true(session_takes_ahead(&s));
+    assert_false(session_mail_ahead(&s, &letters, &out));
+    assert_true(session_mail_ahead(&s, &mail, &out));
+    buf_free(&out);
+}
+
+/* Between mails a loss is nobody's verdict; before the first it is the host's, once. */
+static void a_loss_without_a_mail(void **state)
+{
+    struct buf out = {0};
+    struct session s;
+    struct verdict v;
+
+    (void)state;
+    session_open(&s, "us.example");
+    feed(&s, "220 h\r\n250 h\r\n", 0, &out);
+    session_lost(&s, "x");
+    assert_false(session_take_verdict(&s, &v));
+    session_open(&s, "us.example");
+    feed(&s, "554 5.7.1 no\r\n", 0, &out);
+    session_lost(&s, "x");
+    session_lost(&s, "again");
+    assert_true(session_take_verdict(&s, &v));
+    assert_false(session_take_verdict(&s, &v));
+    buf_free(&out);
+}
+
 static void none_is_given_ahead_without_pipelining(void **state)
 {
     struct session_mail large = mail;
@@ -445,6 +489,8 @@ int main(void)
         cmocka_unit_test(a_refusal_inside_a_group_leaves_the_connection_usable),
         cmocka_unit_test(a_mail_may_be_given_ahead),
         cmocka_unit_test(a_mail_given_ahead_may_be_left_untried),
+        cmocka_unit_test(what_may_not_be_given_ahead),
+        cmocka_unit_test(a_loss_without_a_mail),
         cmocka_unit_test(none_is_given_ahead_without_pipelining),
         cmocka_unit_test(falls_back_to_helo),
         cmocka_unit_test(tls_begins_the_session_anew),

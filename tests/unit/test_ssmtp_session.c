@@ -1378,6 +1378,36 @@ static void time_is_up(void **state)
     close_session(&f);
 }
 
+/* The same while the service ends: the words are others. */
+static void time_is_up_while_it_stops(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    gives(&f, phases[3].way);
+    gives(&f, "DATA\r\n");
+    receiver_stop(&f.r, &f.out);
+    buf_clear(&f.out);
+    receiver_expire(&f.r, &f.out);
+    assert_non_null(strstr(buf_str(&f.out), "421 "));
+    assert_int_equal(f.dropped, 1);
+    assert_int_equal(f.r.phase, RECEIVER_CLOSED);
+    close_session(&f);
+}
+
+static void nothing_given_is_nothing_taken(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    open_session(&f);
+    assert_int_equal(receiver_input(&f.r, SPAN(""), &f.out), 0);
+    assert_int_equal(f.r.phase, RECEIVER_CONNECTED);
+    assert_non_null(receiver_verb(0, NULL));
+    close_session(&f);
+}
+
 static void a_lost_connection_drops_the_message(void **state)
 {
     struct fixture f;
@@ -1447,6 +1477,8 @@ int main(void)
         cmocka_unit_test(vrfy_answers),
         cmocka_unit_test(vrfy_guesses),
         cmocka_unit_test(time_is_up),
+        cmocka_unit_test(time_is_up_while_it_stops),
+        cmocka_unit_test(nothing_given_is_nothing_taken),
         cmocka_unit_test(a_lost_connection_drops_the_message),
         cmocka_unit_test(many_replies_stop_the_input),
     };
