@@ -458,8 +458,8 @@ static const char *form_hint(const struct rule *rule, char *out, size_t size)
         [FORM_DOMAIN] = "a domain, *.domain, or * for all",
         [FORM_DOMAINS] = "domains joined by commas, such as example.org,example.net",
         [FORM_SENDER] = "a mailbox, a domain, *.domain, or '<>' for notices",
-        [FORM_HOPS] = "hosts such as relay.example.net or [192.0.2.1]:587; a comma before the next "
-                      "choice, | between equals, at most 8",
+        [FORM_HOPS] = ("hosts such as relay.example.net or [192.0.2.1]:587; a comma before the "
+                       "next choice, | between equals, at most 8"),
         [FORM_SERVERS] = "IP addresses joined by commas, such as 127.0.0.1,::1, or ROOT",
         [FORM_PATHNAME] = "a path that begins with /",
         [FORM_FILES] = "one to four paths that begin with /, joined by commas",

@@ -146,6 +146,7 @@ spooled()
 # and is shown some milliseconds later.
 wait_spooled()
 {
+    # shellcheck disable=SC2016 # evaluated each time anew
     wait_until 10 eval '(($(spooled '"${2:-POST}"' | wc -l) == '"$1"'))' ||
         { ls -la "$SPOOL/jes/${2:-POST}" >&2; return 1; }
 }
