@@ -397,8 +397,10 @@ static void survives_being_cut_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_the_sample_of_the_design), cmocka_unit_test(has_defaults),
-        cmocka_unit_test(names_what_is_wrong_and_where),  cmocka_unit_test(never_repeats_a_secret),
+        cmocka_unit_test(reads_the_sample_of_the_design),
+        cmocka_unit_test(has_defaults),
+        cmocka_unit_test(names_what_is_wrong_and_where),
+        cmocka_unit_test(never_repeats_a_secret),
         cmocka_unit_test(reads_the_sample_of_the_design),
         cmocka_unit_test(has_defaults),
         cmocka_unit_test(names_what_is_wrong_and_where),
