@@ -11,7 +11,7 @@ QUEUE = 'RMT21'
 
 MEMBER = """SYSTEM  HOST({host}) SPOOL({spool})
 SMTP    PATH(OUT) REMOTE({queue}) POSTOFFICE(MYHOST) USERTABLE({table})
-        MAXSIZE(1G) DIVERT(1G) {timing} {tls}
+        MAXSIZE(1G) DIVERT(1G) RELAY(127.0.0.0/8) {timing} {tls}
 SERVICE NAME(SPOOL#4)
 SERVICE NAME(USMTP)
 SERVICE NAME(SSMTP) PORT({port}) ADDRESS(127.0.0.1)
@@ -87,7 +87,9 @@ class Ours(System):
 
     def commands(self, sending):
         self.configure()
-        return [self.receiver()]
+        if not sending:
+            return [self.receiver()]
+        return [self.receiver(), self.command('spool4'), self.command('usmtp')]
 
     def run(self, name):
         """One pass of a program that empties a queue; returns its CPU seconds."""
