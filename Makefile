@@ -60,7 +60,8 @@ DEPS_BUILD := gcc libc6-dev pkg-config libssl-dev libunistring-dev libevent-dev 
               libgmime-3.0-dev libcairo2-dev libpango1.0-dev libedit-dev fonts-dejavu-core
 DEPS_TEST  := bats bats-support bats-assert bats-file libcmocka-dev mandoc strace swaks postfix \
               python3 libnet-ssleay-perl tmux expect faketime attr poppler-utils iproute2 openssl \
-              dovecot-lmtpd dovecot-imapd dovecot-submissiond curl jq xfsprogs nsd unbound ldnsutils bind9-dnsutils dns-root-data
+              dovecot-lmtpd dovecot-imapd dovecot-submissiond libsasl2-modules curl jq xfsprogs nsd unbound \
+              ldnsutils bind9-dnsutils dns-root-data
 DEPS_LINT  := clang clang-tidy cppcheck shellcheck libclang-rt-14-dev
 
 MANUALS := $(wildcard usertable/*.[1-8] jobs/*/*.[1-8] spool4/*.[1-8] usmtp/*.[1-8] ssmtp/*.[1-8] \

@@ -403,6 +403,32 @@ sleep 0.2
   assert_output --partial 'Permission denied'
 }
 
+@test "as USER: the password file is his alone, also after SIGHUP, and his files are believed" {
+  ((EUID == 0)) || skip 'needs root'
+  site "DOMAIN(*) HOST([127.0.0.1]) PORT($SINK)"
+  mkdir "$SPOOL"
+  chown nobody "$SPOOL"
+  open_site
+  cp "$TLS/good.pem" "$SITE/good.pem"
+  chown nobody "$SITE/good.pem"
+  sed -i "s|SPOOL($SPOOL)|SPOOL($SPOOL) USER(nobody)|; s|REMOTE(RMT21)|REMOTE(RMT21) CERT($SITE/good.pem) PASSWORDS($SITE/PASSWORD)|" "$MEMBER"
+  echo "SERVICE NAME(SUBMIT) MODULE(SSMTP) PORT($PORT) ADDRESS(127.0.0.1) SUBMISSION" >>"$MEMBER"
+  "$BUILD/usertable" password -C "$MEMBER" CDoaks <<<pencil
+  assert_equal "$(stat -c '%U %a' "$SITE/PASSWORD")" 'nobody 600'
+  start_server ssmtp "$BUILD/ssmtp" -C "$MEMBER" --log stderr --workers 2
+  wait_for_port "$PORT"
+  "$BUILD/usertable" password -C "$MEMBER" CDoaks <<<'new one'
+  kill -HUP "$(server_pid ssmtp)"
+  wait_until 5 logged_times T01SM025I 3
+  run by_swaks --auth LOGIN --auth-user cdoaks --auth-password 'new one'
+  assert_success
+  wait_spooled 1 SUBMIT
+  assert_equal "$(stat -c %U "$(spooled SUBMIT)")" nobody
+  run sent
+  assert_success
+  assert_output --partial 'from=<cdoaks@mail.example.org>, to=<someone@far.example>'
+}
+
 @test "whatever CODEPAGE, RECFM and DIVERT say, what ssmtp took is mail, up to MAXSIZE" {
   submission 'CODEPAGE(IBM-1047) RECFM(FB80) DIVERT(1K) MAXSIZE(100K)'
   { printf 'Subject: gr\xc3\xbc\xc3\x9fe\n\n'; head -c 74000 /dev/zero | base64 -w 70; } >mail
