@@ -17,7 +17,7 @@ SERVICE NAME(USMTP)
 SERVICE NAME(SSMTP) PORT({port}) ADDRESS(127.0.0.1)
 ROUTE   DOMAIN(*) HOST([127.0.0.1]) PORT({sink})
 ROUTE   DOMAIN(live.example) HOST([127.0.0.1]) PORT({live})
-"""
+{routes}"""
 READY = b'T01SM020I'      # a program has started
 DEAD_HOST = b'T01SM042I'  # no address of a destination answers
 FAST_RETRY = 'RETRYINT(10S) RETRYCEIL(10S)'
@@ -36,6 +36,7 @@ class Ours(System):
     def reset(self):
         super().reset()
         self.timing = ''    # retry keywords
+        self.routes = ''    # more statements
         self.live_port = 0  # where mail for live.example goes; 0: where all goes
 
     def prepare(self):
@@ -72,6 +73,7 @@ class Ours(System):
             f.write(MEMBER.format(
                 host=HOST, spool=self.spool, queue=QUEUE, table=table, port=self.port,
                 sink=self.sink_port, live=self.live_port or self.sink_port, timing=self.timing,
+                routes=self.routes,
                 tls=f'CERT({tls})' if self.certificate else ''))
 
     def command(self, name, *more):
@@ -147,10 +149,24 @@ class Ours(System):
         self.configure()
         self.daemon('usmtp')
 
+    def hosts_with_one_silent(self, live, silent_port):
+        """Routes to so many destinations at the sink, and to one that takes connections and is silent."""
+        hosts = f'{self.bench.folder}/hosts'
+        names = [f'h{i}.example' for i in range(live)]
+        with open(hosts, 'w', encoding='ascii') as f:
+            f.writelines(f'127.0.0.1 {name}\n' for name in (*names, 'silent.example'))
+        ports = [(name, self.sink_port) for name in names] + [('silent.example', silent_port)]
+        self.routes = f'DNS HOSTS({hosts})\n' + ''.join(
+            f'ROUTE DOMAIN({name}) HOST({name}) PORT({port}) TLS(NONE)\n' for name, port in ports)
+        self.configure()
+
     def drop(self, name, recipients, size):
         """A job's mail: written beside the queue, then renamed into it."""
+        self.drop_to(name, (f'user{i}@far.example' for i in recipients), size)
+
+    def drop_to(self, name, addresses, size):
         head = 'X-From: sender@' + HOST + '\n'
-        head += ''.join(f'X-To: user{i}@far.example\n' for i in recipients)
+        head += ''.join(f'X-To: {address}\n' for address in addresses)
         text = f'Subject: {name}\n\n'
         line = 'The quick brown fox jumps over the lazy dog, and then again over it.\n'
         text += line * max(1, (size - len(text)) // len(line))

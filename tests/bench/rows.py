@@ -6,6 +6,7 @@ wrong: a reply that was not right, a message too few. No figure is ever compared
 threshold."""
 
 import os
+import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -223,6 +224,26 @@ def drain(bench, system, v):
     return {'rate': messages / took, 'cpu': cpu * 1000 / messages}
 
 
+def one_silent(bench, system, v):
+    """Mail for many destinations; for v['silent'] mails more the host takes the connection, and no more."""
+    with bench.sink() as sink, socket.create_server(('127.0.0.1', 0)) as silent:
+        system.sink_port = sink.port
+        system.hosts_with_one_silent(v['hosts'], silent.getsockname()[1])
+        live = v['messages']
+        to = [f'user{i}@h{i % v["hosts"]}.example' for i in range(live)]
+        to[live // 2:live // 2] = [f'user{i}@silent.example' for i in range(v['silent'])]
+        for at in range(0, len(to), 5000):
+            system.drop_to(f'LIST{at:07}', to[at:at + 5000], v['size'])
+        system.run('spool4')
+        os.sync()
+        began = time.monotonic()
+        system.begin_sending()
+        took = sink.wait(live) - began
+        cpu = system.group.cpu_seconds()
+        system.stop()
+    return {'rate': live / took, 'cpu': cpu * 1000 / live}
+
+
 def relay(bench, system, v):
     messages = share(system, v['messages'])
     with bench.sink() as sink:
@@ -401,6 +422,11 @@ def sending_variant(messages, size=KIB):
     return {'title': f'{messages:,} of {size_name(size)}', 'messages': messages, 'size': size}
 
 
+def silent_variant(messages, silent):
+    return {'title': f'{messages:,} of 1 KiB, {silent:,} more for a silent host', 'size': KIB,
+            'messages': messages, 'silent': silent, 'hosts': 100}
+
+
 ROWS = (
     Row('limit', 'Raw limit: files made durable', limit_durable, ('machine',), head='made',
         full=[durable_variant(1, False, KIB, 3), durable_variant(64, True, KIB, 3),
@@ -428,6 +454,9 @@ ROWS = (
         quick=[convert_variant(100, 1, KIB), convert_variant(1, 100, 10 * KIB)]),
     Row('drain', 'Outbound: a queue drained to the sink', drain, ALL,
         full=[sending_variant(20000)], quick=[sending_variant(200)]),
+    Row('silent', 'Outbound: 100 hosts, and one more that is silent', one_silent, (OURS,),
+        full=[silent_variant(10000, 0), silent_variant(10000, 1000)],
+        quick=[silent_variant(200, 20)]),
     Row('relay', 'End to end: accepted and relayed at once, 10 sessions', relay, ALL,
         full=[sending_variant(5000)], quick=[sending_variant(100)]),
     Row('jobs', 'End to end: dropped by jobs, converted and sent', jobs, (OURS,),
