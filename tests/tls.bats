@@ -634,11 +634,10 @@ envelope=$'-> EHLO client.example\n<reply 250\n-> MAIL FROM:<a@client.example>\n
   chmod a+r "$TLS/ca.pem"
   receiver "CERT($TLS/good.pem,$TLS/rsa.pem)"
   local to=$PORT
+  local POSTFIX_SERVICES='smtp unix - - n - - smtp'
   start_postfix "$BATS_TEST_TMPDIR/postfix" far.example "default_transport = smtp:[127.0.0.1]:$to" \
     'smtp_tls_security_level = secure' 'smtp_tls_secure_cert_match = localhost' "smtp_tls_CAfile = $TLS/ca.pem" \
     'smtpd_relay_restrictions = permit_mynetworks, reject' 'smtpd_recipient_restrictions = permit_mynetworks, reject'
-  echo 'smtp unix - - n - - smtp' >>"$POSTFIX_DIR/etc/master.cf"
-  postfix -c "$POSTFIX_DIR/etc" reload
   swaks --server "127.0.0.1:$POSTFIX_PORT" --from a@client.example --to cdoaks@mail.example.org --body 'the text'
   wait_until 20 has_mail || { cat "$POSTFIX_DIR/log"; false; }
   run received
