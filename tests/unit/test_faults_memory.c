@@ -70,6 +70,8 @@ static int queue(void *arg)
 
     (void)arg;
     queue_init(&q, 1);
+    FAULT_EXPECT(queue_find(&q, 1) == ENTRY_NONE);
+    FAULT_EXPECT(queue_due(&q, 1) == ENTRY_NONE && queue_next_due(&q) == INT64_MAX);
     for (uint64_t i = 1; i <= MAILS; i++) {
         e = queue_add(&q, 1000 - i, (int64_t)i);
         if (e == ENTRY_NONE)

@@ -698,19 +698,59 @@ static void test_siphash(void **state)
         assert_true(siphash(key, (struct span){text, cases[i].n}) == cases[i].hash);
 }
 
+/* Keys that no entry can have are not found, whatever their length. */
+static void keys_that_none_has(void **state)
+{
+    static const size_t lengths[] = {0, 1, 32, 33, 64, 65, 256, 257, 4000};
+    static char ascii[4001], letters[8001];
+    struct usertable *t;
+    struct user u[2];
+    struct diag d;
+
+    (void)state;
+    t = usertable_parse(SPAN("JOE{`@[ Joe 'Joe Doe'\nANN Ann 'Doe'\n"), &d);
+    if (t == NULL)
+        t = usertable_parse(SPAN("JOE Joe 'Joe Doe'\nANN Ann 'Doe'\n"), &d);
+    assert_non_null(t);
+    for (size_t i = 0; i < sizeof(ascii) - 1; i++) {
+        ascii[i] = "x{`@["[i % 5];
+        memcpy(letters + 2 * i, "\xC3\xA4", 2);
+    }
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        assert_false(usertable_find(t, (struct span){ascii, lengths[i]}, u));
+        assert_false(usertable_find(t, (struct span){letters, 2 * lengths[i]}, u));
+        assert_false(usertable_find_login(t, (struct span){ascii, lengths[i]}, u));
+    }
+    assert_int_equal(usertable_named(t, SPAN(""), u, 2), 0);
+    assert_int_equal(usertable_named(t, SPAN("doe"), u, 2), 2);
+    assert_int_equal(usertable_named(t, SPAN("doe"), u, 1), 1);
+    usertable_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),        cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_clashes),      cmocka_unit_test(test_line_length),
-        cmocka_unit_test(test_endless_line), cmocka_unit_test(test_name_length),
-        cmocka_unit_test(test_truncation),   cmocka_unit_test(test_find),
-        cmocka_unit_test(test_empty_table),  cmocka_unit_test(test_find_login),
-        cmocka_unit_test(test_login_order),  cmocka_unit_test(test_may_send),
-        cmocka_unit_test(test_complete),     cmocka_unit_test(test_user_address),
-        cmocka_unit_test(test_many),         cmocka_unit_test(test_load),
-        cmocka_unit_test(test_siphash),      cmocka_unit_test(test_members),
-        cmocka_unit_test(test_many_members), cmocka_unit_test(test_members_of_the_site),
+        cmocka_unit_test(keys_that_none_has),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_clashes),
+        cmocka_unit_test(test_line_length),
+        cmocka_unit_test(test_endless_line),
+        cmocka_unit_test(test_name_length),
+        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_empty_table),
+        cmocka_unit_test(test_find_login),
+        cmocka_unit_test(test_login_order),
+        cmocka_unit_test(test_may_send),
+        cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_user_address),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_siphash),
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_many_members),
+        cmocka_unit_test(test_members_of_the_site),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
