@@ -226,7 +226,7 @@ static bool room_for_connection(struct destination *t)
 
     if (t->connections < t->most)
         return true;
-    grown = reallocarray(t->connection, most, sizeof(struct connection *)); /* NOLINT: pointers */
+    grown = reallocarray(t->connection, most, sizeof(struct connection *));
     if (grown == NULL)
         return false;
     t->most = most;
