@@ -50,12 +50,14 @@ zone_of()
     echo "$name"
 }
 
-# start_dns: serves all zones; $DNS_PORT is where to ask, $NSD_PORT where the zones are.
+# start_dns [PORT]: serves all zones; $DNS_PORT is where to ask, $NSD_PORT where the zones are. Without PORT a free
+# one is taken, and unbound leaves the looking at signatures to who asks. DNS_UNDER is a command that runs them elsewhere.
 start_dns()
 {
-    local dir=$BATS_TEST_TMPDIR/dns file
+    local dir=$BATS_TEST_TMPDIR/dns file modules=iterator
     NSD_PORT=$(free_port)
-    DNS_PORT=$(free_port)
+    DNS_PORT=${1:-$(free_port)}
+    (($# == 0)) || modules='validator iterator'
     mkdir -p "$dir"
     # What is in none of the zones is nowhere: nothing asks the Internet.
     # shellcheck disable=SC2016 # words of the zone file
@@ -73,15 +75,20 @@ start_dns()
     {
         printf 'server:\n  interface: 127.0.0.1\n  port: %s\n  username: ""\n  chroot: ""\n' "$DNS_PORT"
         printf '  directory: "%s"\n  pidfile: ""\n  use-syslog: no\n  do-daemonize: no\n  num-threads: 1\n' "$dir"
-        printf '  do-not-query-localhost: no\n  module-config: "iterator"\n  so-rcvbuf: 0\n  so-sndbuf: 0\n'
+        printf '  do-not-query-localhost: no\n  module-config: "%s"\n  so-rcvbuf: 0\n  so-sndbuf: 0\n' "$modules"
+        (($# == 0)) || printf '  trust-anchor-file: "%s"\n' "$TRUST"
         printf '  local-zone: "test." nodefault\n  access-control: 127.0.0.0/8 allow\n'
         printf 'remote-control:\n  control-enable: no\n'
         for file in "$BATS_TEST_TMPDIR/zones"/*; do
             printf 'stub-zone:\n  name: "%s"\n  stub-addr: 127.0.0.1@%s\n' "$(zone_of "$file")" "$NSD_PORT"
         done
     } >"$dir/unbound.conf"
-    start_server nsd /usr/sbin/nsd -d -c "$dir/nsd.conf"
-    start_server unbound /usr/sbin/unbound -d -c "$dir/unbound.conf"
+    start_server nsd "${DNS_UNDER[@]}" /usr/sbin/nsd -d -c "$dir/nsd.conf"
+    start_server unbound "${DNS_UNDER[@]}" /usr/sbin/unbound -d -c "$dir/unbound.conf"
+    if ((${#DNS_UNDER[@]} > 0)); then
+        wait_until 20 "${DNS_UNDER[@]}" dig +time=1 +tries=1 -p "$DNS_PORT" @127.0.0.1 . soa
+        return
+    fi
     wait_for_port "$NSD_PORT"
     wait_for_port "$DNS_PORT"
 }

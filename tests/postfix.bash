@@ -89,11 +89,12 @@ EOM
 
 postfix_answers()
 {
-    local greeting
-    read -r -t 5 greeting <"/dev/tcp/127.0.0.1/$POSTFIX_PORT" && [[ $greeting == 220* ]]
+    # shellcheck disable=SC2016 # the inner shell expands it
+    "${POSTFIX_UNDER[@]}" bash -c 'read -r -t 5 greeting <"/dev/tcp/127.0.0.1/$POSTFIX_PORT" && [[ $greeting == 220* ]]'
 } 2>/dev/null
 
-# start_postfix DIR DOMAIN [LINE...]: the lines are added to main.cf, and what is in POSTFIX_SERVICES to master.cf. Sets POSTFIX_DIR, POSTFIX_PORT
+# start_postfix DIR DOMAIN [LINE...]: the lines are added to main.cf, and what is in POSTFIX_SERVICES to master.cf; POSTFIX_UNDER is a
+# command that runs it elsewhere. Sets POSTFIX_DIR, POSTFIX_PORT
 # and POSTFIX_MAILDIR.
 start_postfix()
 {
@@ -112,7 +113,7 @@ start_postfix()
     postfix_main "$dir" "$domain" >"$dir/etc/main.cf"
     (($# == 0)) || printf '%s\n' "$@" >>"$dir/etc/main.cf"
     { postfix_master "$POSTFIX_PORT" && printf '%s\n' "${POSTFIX_SERVICES:-}"; } >"$dir/etc/master.cf"
-    if ! postfix -c "$dir/etc" start >"$dir/start.log" 2>&1 3>&-; then
+    if ! "${POSTFIX_UNDER[@]}" postfix -c "$dir/etc" start >"$dir/start.log" 2>&1 3>&-; then
         cat "$dir/start.log" "$dir/log" >&2
         return 1
     fi

@@ -645,6 +645,40 @@ envelope=$'-> EHLO client.example\n<reply 250\n-> MAIL FROM:<a@client.example>\n
   assert_output --partial 'with ESMTPS id'
 }
 
+# Postfix looks for TLSA at port 25, and asks the server of resolv.conf, at port 53.
+@test "ssmtp: Postfix as the client under DANE: our key is in the zone, or the mail stays with it" {
+  require_postfix
+  require_dns
+  unshare -mn true 2>/dev/null || skip 'needs namespaces of its own'
+  chmod a+rx "$BATS_FILE_TMPDIR" "$TLS"
+  start_server inside unshare -mn bash -c 'ip link set lo up && exec sleep 1000'
+  # Name spaces of this test, where ports 25 and 53 are its own.
+  local inside=(nsenter -t "$(server_pid inside)" -m -n --)
+  local DNS_UNDER=("${inside[@]}") POSTFIX_UNDER=("${inside[@]}") POSTFIX_SERVICES='smtp unix - - n - - smtp'
+  wait_until 10 eval '[[ $("${inside[@]}" ip -br addr show dev lo) == *127.0.0.1* ]]'
+  zone dane.example < <(printf '@ MX 10 mx\nmx A 127.0.0.2\n_25._tcp.mx TLSA 3 1 1 %s\n' "$(pin self)")
+  zone other.example < <(printf '@ MX 10 mx\nmx A 127.0.0.2\n_25._tcp.mx TLSA 3 1 1 %s\n' "$(pin good)")
+  sign_zone dane.example
+  sign_zone other.example
+  start_dns 53
+  printf 'nameserver 127.0.0.1\noptions trust-ad edns0\n' >resolv.conf
+  "${inside[@]}" mount --bind "$PWD/resolv.conf" /etc/resolv.conf
+  site
+  sed -i "s|REMOTE(RMT21)|REMOTE(RMT21) DOMAINS(dane.example,other.example) CERT($TLS/self.crt) KEY($TLS/self.key)|" "$MEMBER"
+  echo 'SERVICE NAME(SMTP) MODULE(SSMTP) PORT(25) ADDRESS(127.0.0.2)' >>"$MEMBER"
+  start_server ssmtp "${inside[@]}" "$BUILD/ssmtp" -C "$MEMBER" --log stderr --workers 1
+  start_postfix "$BATS_TEST_TMPDIR/postfix" far.example 'default_transport = smtp' 'disable_dns_lookups = no' \
+    'smtp_dns_support_level = dnssec' 'smtp_tls_security_level = dane-only' 'smtp_tls_loglevel = 1' \
+    'smtpd_relay_restrictions = permit_mynetworks, reject' 'smtpd_recipient_restrictions = permit_mynetworks, reject'
+  "${inside[@]}" swaks --server "127.0.0.1:$POSTFIX_PORT" --from a@client.example --to cdoaks@dane.example,cdoaks@other.example --body 'the text'
+  wait_until 30 grep -q 'to=<cdoaks@other.example>.*status=' "$POSTFIX_DIR/log"
+  wait_until 30 has_mail || { cat "$POSTFIX_DIR/log"; false; }
+  run cat "$POSTFIX_DIR/log"
+  assert_output --partial 'Verified TLS connection established to mx.dane.example[127.0.0.2]:25'
+  assert_output --regexp 'to=<cdoaks@dane.example>.*status=sent'
+  assert_output --regexp 'to=<cdoaks@other.example>.*status=deferred'
+}
+
 @test "usmtp and ssmtp: a chain of two sites, verified" {
   receiver
   mv "$SITE/APPCFG00" "$SITE/APPCFG01" # its server has read it
