@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "lib/thread.h"
 
 enum {
     WAITING_MAX = 128, /* descriptors; more are closed by the caller */
@@ -53,18 +53,6 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* Signals are for the thread that made it. */
-static int start(struct closer *c)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&c->thread, NULL, run, c);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 struct closer *closer_new(void)
 {
     struct closer *c = calloc(1, sizeof(*c));
@@ -74,7 +62,7 @@ struct closer *closer_new(void)
         return NULL;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->wake, NULL);
-    if ((error = start(c)) == 0)
+    if ((error = thread_start(&c->thread, run, c)) == 0)
         return c;
     pthread_cond_destroy(&c->wake);
     pthread_mutex_destroy(&c->lock);

@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/thread.h"
 #include "ssmtp/plain.h"
 
 enum {
@@ -423,18 +422,6 @@ void checkpoint_spoil(struct checkpoint *k, int error)
     pthread_mutex_unlock(&k->lock);
 }
 
-/* Signals are the loop's. */
-static int start_thread(struct checkpoint *k)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&k->thread, NULL, run, k);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 static void init_locks(struct checkpoint *k)
 {
     pthread_condattr_t steady;
@@ -461,7 +448,7 @@ struct checkpoint *checkpoint_new(const struct checkpoint_params *params)
     list_clear(&k->released);
     init_locks(k);
     k->whole = openat(params->spool->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int error = k->whole < 0 ? errno : start_thread(k);
+    int error = k->whole < 0 ? errno : thread_start(&k->thread, run, k);
     if (error == 0)
         return k;
     if (k->whole >= 0)

@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "lib/thread.h"
 
 enum {
     MANY = 8,           /* files from which one syncfs() costs less than their fsyncs */
@@ -346,18 +346,6 @@ static void on_told(void *arg)
     }
 }
 
-/* Signals are the loop's. */
-static int start_thread(struct committer *c)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&c->thread, NULL, run, c);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 static bool start_checkpoint(struct committer *c)
 {
     const struct checkpoint_params params = {.redo = c->p.redo,
@@ -398,7 +386,7 @@ struct committer *committer_new(const struct committer_params *params)
     c->told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c->told >= 0)
         c->event = loop_readable(params->loop, c->told, on_told, c);
-    int error = c->event == NULL || !start_checkpoint(c) ? errno : start_thread(c);
+    int error = c->event == NULL || !start_checkpoint(c) ? errno : thread_start(&c->thread, run, c);
     if (error == 0)
         return c;
     checkpoint_free(c->checkpoint);

@@ -2,14 +2,13 @@
 #include "ssmtp/login.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "lib/charset.h"
+#include "lib/thread.h"
 
 /* Passwords. */
 
@@ -172,17 +171,9 @@ static void on_told(void *arg)
     } while (l != NULL);
 }
 
-/* Signals are the loop's. */
 static bool start_thread(struct login_desk *d)
 {
-    sigset_t all, before;
-
-    if (d->running)
-        return true;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    d->running = pthread_create(&d->thread, NULL, run, d) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    d->running = d->running || thread_start(&d->thread, run, d) == 0;
     return d->running;
 }
 
