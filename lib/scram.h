@@ -14,7 +14,7 @@ enum {
     SCRAM_SALT_MAX = 64,
     SCRAM_ITERATIONS = 20000, /* of a password that is set here */
     SCRAM_ITERATIONS_MIN = 4096,
-    SCRAM_ITERATIONS_MAX = 1000000
+    SCRAM_ITERATIONS_MAX = 500000
 };
 
 struct scram_secret {
