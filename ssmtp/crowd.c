@@ -8,9 +8,15 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-enum { SLOTS = 1 << 16 };
+enum {
+    SLOTS = 1 << 16,
+    FEW = 16 /* connections that one worker serves better than two: they share the syncs of one
+              * journal */
+};
 
 struct row {
+    atomic_bool serves;
+    atomic_int coming; /* given to it by others; a hint: no limit depends on it */
     atomic_uint all;
     _Atomic uint16_t of[SLOTS];
 };
@@ -119,6 +125,30 @@ void crowd_leave(struct crowd *c, unsigned worker, uint32_t slot)
     atomic_fetch_sub_explicit(&c->row[worker].of[slot], 1, memory_order_relaxed);
 }
 
+void crowd_serve(struct crowd *c, unsigned worker, bool on)
+{
+    atomic_store_explicit(&c->row[worker].serves, on, memory_order_relaxed);
+}
+
+unsigned crowd_place(struct crowd *c, unsigned worker)
+{
+    for (unsigned w = 0; w < worker; w++) {
+        struct row *r = &c->row[w];
+        long n = (long)atomic_load_explicit(&r->all, memory_order_relaxed) +
+                 atomic_load_explicit(&r->coming, memory_order_relaxed);
+        if (n < FEW && atomic_load_explicit(&r->serves, memory_order_relaxed)) {
+            atomic_fetch_add_explicit(&r->coming, 1, memory_order_relaxed);
+            return w;
+        }
+    }
+    return worker;
+}
+
+void crowd_came(struct crowd *c, unsigned worker)
+{
+    atomic_fetch_sub_explicit(&c->row[worker].coming, 1, memory_order_relaxed);
+}
+
 bool crowd_dense(const struct crowd *c)
 {
     return sum_all(c) >= c->most - c->most / 4;
@@ -126,6 +156,8 @@ bool crowd_dense(const struct crowd *c)
 
 void crowd_forget(struct crowd *c, unsigned worker)
 {
+    crowd_serve(c, worker, false);
+    atomic_store_explicit(&c->row[worker].coming, 0, memory_order_relaxed);
     atomic_store_explicit(&c->row[worker].all, 0, memory_order_relaxed);
     for (uint32_t i = 0; i < SLOTS; i++)
         atomic_store_explicit(&c->row[worker].of[i], 0, memory_order_relaxed);

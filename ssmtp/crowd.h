@@ -27,6 +27,12 @@ enum crowd_verdict {
 };
 enum crowd_verdict crowd_enter(struct crowd *c, unsigned worker, uint32_t slot);
 void crowd_leave(struct crowd *c, unsigned worker, uint32_t slot);
+/* This worker takes connections from others from now on, or no longer. */
+void crowd_serve(struct crowd *c, unsigned worker, bool on);
+/* Who is to serve a connection that `worker` accepted: the first that has few, else it itself.
+ * Another is counted on to come: crowd_came() when it took the connection, or is not to have it. */
+unsigned crowd_place(struct crowd *c, unsigned worker);
+void crowd_came(struct crowd *c, unsigned worker);
 /* Is it time to be short with those who do nothing? */
 bool crowd_dense(const struct crowd *c);
 /* A worker died. */

@@ -35,7 +35,7 @@ struct server {
     struct client_context context;
     struct listener listener[LISTEN_MAX];
     size_t listeners;
-    struct loop_event *rest, *grace, *parent, *ticket;
+    struct loop_event *rest, *grace, *parent, *ticket, *given;
     struct redo redo; /* fd -1: no journal */
     int doubt;        /* errno */
     int64_t told_ms;  /* when a refusal was logged last */
@@ -103,6 +103,54 @@ static void let_in(struct server *s, int fd, const union peer *peer, const struc
         MSG(&s->program->log, T01SM053W, strerror(ENOMEM));
 }
 
+/* To the worker that is to serve it; false: that is this one. */
+static bool pass_on(const struct listener *l, int fd)
+{
+    const struct server_params *p = l->server->params;
+
+    if (p->handover == NULL)
+        return false;
+    unsigned to = crowd_place(p->crowd, p->worker);
+    if (to == p->worker)
+        return false;
+    if (handover_give(p->handover, to, fd, (unsigned)(l - l->server->listener)))
+        return true;
+    crowd_came(p->crowd, to);
+    return false;
+}
+
+/* Another worker passed connections on. */
+static void on_given(void *arg)
+{
+    struct server *s = arg;
+    const struct server_params *p = s->params;
+    unsigned listener;
+    int fd;
+
+    while (handover_take(p->handover, p->worker, &fd, &listener)) {
+        union peer peer = {.any.sa_family = AF_UNSPEC};
+        socklen_t size = sizeof(peer);
+        crowd_came(p->crowd, p->worker);
+        if (fd >= 0 && listener < s->listeners && getpeername(fd, &peer.any, &size) == 0)
+            let_in(s, fd, &peer, &s->listener[listener].kind);
+        else if (fd >= 0)
+            close(fd); /* its client is gone */
+    }
+}
+
+/* Takes part in what the workers pass on, or no longer. */
+static bool exchange(struct server *s, bool on)
+{
+    const struct server_params *p = s->params;
+
+    if (p->handover == NULL)
+        return true;
+    if (on && s->given == NULL)
+        s->given = loop_readable(s->context.loop, p->handover->taking[p->worker], on_given, s);
+    crowd_serve(p->crowd, p->worker, on && s->given != NULL);
+    return s->given != NULL && (on || loop_enable(s->given, false));
+}
+
 /* Nobody can be let in for a while. Clients wait in the kernel's queue. */
 static void rest(struct server *s, int error)
 {
@@ -129,7 +177,8 @@ static void on_connection(void *arg)
         socklen_t size = sizeof(peer);
         int fd = accept4(l->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            let_in(l->server, fd, &peer, &l->kind);
+            if (!pass_on(l, fd))
+                let_in(l->server, fd, &peer, &l->kind);
             continue;
         }
         if (errno == EAGAIN)
@@ -175,6 +224,7 @@ static void on_stop(void *arg)
         return;
     s->stopping = true;
     listen_on(s, false);
+    exchange(s, false);
     each_client(s, client_stop);
     loop_timer_set(s->grace, GRACE_MS);
     end_if_empty(s);
@@ -329,7 +379,8 @@ static int serve(struct server *s, const struct server_params *params)
     x->desk = login_desk_new(x->loop, client_checked, x);
     bool good = s->rest != NULL && s->grace != NULL && s->ticket != NULL && x->committer != NULL &&
                 x->desk != NULL && (params->parent < 0 || s->parent != NULL) &&
-                (params->listeners == NULL || open_listeners(s, params->listeners));
+                (params->listeners == NULL || open_listeners(s, params->listeners)) &&
+                exchange(s, true);
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         good = good && signals[i] != NULL; /* else nobody could end it */
     if (good && params->listeners == NULL)
@@ -350,6 +401,7 @@ static int serve(struct server *s, const struct server_params *params)
     loop_forget(s->grace);
     loop_forget(s->ticket);
     loop_forget(s->parent);
+    loop_forget(s->given);
     errno = saved;
     return !good ? EX_OSERR : s->doubt != 0 ? EX_IOERR : EX_OK;
 }

@@ -5,6 +5,7 @@
 #include "lib/program.h"
 #include "ssmtp/certificate.h"
 #include "ssmtp/crowd.h"
+#include "ssmtp/handover.h"
 #include "ssmtp/listen.h"
 #include "ssmtp/login.h"
 #include "ssmtp/penalty.h"
@@ -16,6 +17,7 @@ struct server_params {
     int single;
     int parent; /* at its end when the parent is gone; -1: there is none */
     struct crowd *crowd;
+    const struct handover *handover; /* NULL: there is one worker */
     struct penalty *penalty;
     struct certificate *certificate; /* this process's own */
     struct passwords **passwords;    /* the same */

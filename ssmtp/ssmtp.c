@@ -20,8 +20,9 @@
 
 enum {
     JOURNAL_KIB = 32768,
-    CREW_GRACE_MS = 40000, /* longer than a worker's own */
-    DESCRIPTORS_KEPT = 100 /* beside those of connections: directories, sockets, libraries */
+    CREW_GRACE_MS = 40000,            /* longer than a worker's own */
+    DESCRIPTORS_KEPT = 100 + CREW_MAX /* beside those of connections: directories, sockets,
+                                       * libraries, channels between workers */
 };
 
 /* Options of this program alone; the others are lib/program's. 0: not given, the configuration
@@ -38,6 +39,7 @@ struct ssmtp {
     struct listen_set listeners[CREW_MAX];
     bool shared; /* all workers use listeners[0] */
     struct crowd *crowd;
+    struct handover handover;
     struct crew crew;
     struct penalty *penalty;
     struct certificate certificate;
@@ -224,6 +226,7 @@ static int work(void *arg, unsigned worker)
                                    .single = s->single,
                                    .parent = s->crew.child ? s->crew.alive : -1,
                                    .crowd = s->crowd,
+                                   .handover = s->workers > 1 ? &s->handover : NULL,
                                    .penalty = s->penalty,
                                    .certificate = &s->certificate,
                                    .passwords = &s->passwords,
@@ -238,6 +241,7 @@ static int work(void *arg, unsigned worker)
     for (unsigned i = 0; !s->shared && i < s->workers; i++)
         if (i != worker)
             listen_close(&s->listeners[i]);
+    handover_keep(&s->handover, worker);
     return server_run(&params);
 }
 
@@ -310,7 +314,8 @@ static bool prepare(struct ssmtp *s)
         .workers = s->workers, .work = work, .died = died, .reload = reload, .arg = s};
     s->crowd = crowd_new(s->workers, most_connections(s), most_of_client(s));
     s->penalty = penalty_new();
-    if (s->crowd == NULL || s->penalty == NULL || (s->crew.workers > 1 && !crew_open(&s->crew)))
+    if (s->crowd == NULL || s->penalty == NULL ||
+        (s->workers > 1 && (!crew_open(&s->crew) || !handover_open(&s->handover, s->workers))))
         return cannot_start(s, strerror(errno));
     return prepare_spool(s) && program_jail(&s->program);
 }
@@ -344,6 +349,7 @@ static int start(struct ssmtp *s)
     if (!load_secrets(s)) /* as USER, so that a reload can do it too */
         return EX_CONFIG;
     int status = prepare(s) ? serve(s) : EX_CANTCREAT;
+    handover_close(&s->handover);
     crowd_free(s->crowd);
     penalty_free(s->penalty);
     certificate_free(&s->certificate);

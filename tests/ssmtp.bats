@@ -507,6 +507,45 @@ EOM
   wait_until 5 eval '! port_listening '"$PORT"
 }
 
+@test "few connections are served by one worker, and by another when it is gone" {
+  start_server ssmtp "$BUILD/ssmtp" -C "$MEMBER" --log stderr --workers 3 --per-client 100
+  wait_for_port "$PORT"
+  local parent fd line i first
+  parent=$(server_pid ssmtp)
+  # Those of a worker: its sockets, less what it has without clients.
+  connections() { find "/proc/$1/fd" -lname 'socket:*' 2>/dev/null | wc -l; }
+  workers() { pgrep -P "$parent"; }
+  all_listen() { workers | while read -r i; do (($(connections "$i") > 0)) || exit 1; done; }
+  wait_until 5 all_listen
+  declare -A before
+  for i in $(workers); do before[$i]=$(connections "$i"); done
+  talk() {
+    local fds=()
+    for _ in {1..8}; do
+      exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+      read -r -t 10 -u "$fd" line
+      [[ $line == 220\ * ]]
+      fds+=("$fd")
+    done
+    first=
+    for i in $(workers); do
+      (($(connections "$i") == ${before[$i]:-0})) && continue
+      first+=" $i=$(($(connections "$i") - ${before[$i]:-0}))"
+    done
+    for fd in "${fds[@]}"; do exec {fd}>&-; done
+  }
+  talk
+  echo "served by$first"
+  [[ $first =~ ^\ ([0-9]+)=8$ ]]
+  # It ends: nobody is sent to who is not there, and its place is taken anew.
+  kill -KILL "${BASH_REMATCH[1]}"
+  send
+  wait_until 10 eval '(($(pgrep -P '"$parent"' | wc -l) == 3))'
+  for i in {1..12}; do send; done
+  stop_server ssmtp
+  assert_equal "$(count)" 13
+}
+
 @test "limits: of one client, in all, and places kept for others" {
   start_server ssmtp "$BUILD/ssmtp" -C "$MEMBER" --log stderr --workers 1 --per-client 2
   wait_for_port "$PORT"

@@ -132,6 +132,42 @@ static void limits_change(void **state)
     crowd_free(c);
 }
 
+static void few_connections_are_kept_together(void **state)
+{
+    enum { FEW = 16 };
+    struct crowd *c = crowd_new(3, 1000, 1000);
+
+    (void)state;
+    /* Nobody is given any who does not serve. */
+    assert_int_equal(crowd_place(c, 2), 2);
+    crowd_serve(c, 0, true);
+    crowd_serve(c, 1, true);
+    crowd_serve(c, 2, true);
+    assert_int_equal(crowd_place(c, 0), 0);
+    /* Those that are on their way count. */
+    for (int i = 0; i < FEW / 2; i++)
+        assert_int_equal(crowd_place(c, 2), 0);
+    for (int i = 0; i < FEW / 2; i++)
+        assert_int_equal(crowd_enter(c, 0, 1), CROWD_ENTERED);
+    assert_int_equal(crowd_place(c, 1), 1);
+    assert_int_equal(crowd_place(c, 2), 1);
+    crowd_came(c, 0); /* one of them did not come in */
+    assert_int_equal(crowd_place(c, 2), 0);
+    for (int i = 0; i < FEW; i++)
+        assert_int_equal(crowd_enter(c, 1, 1), CROWD_ENTERED);
+    assert_int_equal(crowd_place(c, 2), 2); /* all have some: each keeps its own */
+    assert_int_equal(crowd_place(c, 0), 0);
+    /* One that ends, and one that died, get none. */
+    crowd_leave(c, 0, 1);
+    crowd_serve(c, 0, false);
+    assert_int_equal(crowd_place(c, 2), 2);
+    crowd_forget(c, 1);
+    assert_int_equal(crowd_place(c, 2), 2);
+    crowd_serve(c, 1, true);
+    assert_int_equal(crowd_place(c, 2), 1);
+    crowd_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +177,7 @@ int main(void)
         cmocka_unit_test(a_dead_worker_is_forgotten),
         cmocka_unit_test(one_place),
         cmocka_unit_test(limits_change),
+        cmocka_unit_test(few_connections_are_kept_together),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
