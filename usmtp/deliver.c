@@ -167,14 +167,42 @@ static void route_fresh(struct deliver *d)
     d->cold &= d->starting > 0;
 }
 
+static void sync_removals(struct deliver *d)
+{
+    if (d->removed > 0 && !d->in_doubt && durable_sync(d->spool->queue[QUEUE_MAIL]) < 0)
+        deliver_in_doubt(d);
+    d->removed = 0;
+}
+
 static void on_sync(void *arg)
 {
     struct deliver *d = arg;
 
     closer_flush(d->closer);
-    if (d->removed > 0 && !d->in_doubt && durable_sync(d->spool->queue[QUEUE_MAIL]) < 0)
-        deliver_in_doubt(d);
+    if (d->syncer == NULL) {
+        sync_removals(d);
+        return;
+    }
+    if (d->removed > 0)
+        syncer_start(d->syncer);
     d->removed = 0;
+}
+
+static void on_sync_failed(void *arg, int error)
+{
+    errno = error;
+    deliver_in_doubt(arg);
+}
+
+/* At the end nothing is left to the thread. */
+static void end_syncer(struct deliver *d)
+{
+    int error = syncer_free(d->syncer);
+
+    d->syncer = NULL;
+    if (error != 0 && !d->in_doubt)
+        on_sync_failed(d, error);
+    sync_removals(d);
 }
 
 static void set_pump(struct deliver *d)
@@ -238,6 +266,7 @@ bool deliver_open(struct deliver *d)
     d->giveup = (struct giveup){.program = d->program, .spool = d->spool};
     load_names(d);
     d->closer = closer_new();
+    d->syncer = syncer_new(d->loop, d->spool->queue[QUEUE_MAIL], on_sync_failed, d);
     errno = ENOMEM;
     if (getrandom(&seed, sizeof(seed), 0) == (ssize_t)sizeof(seed)) {
         queue_init(&d->queue, seed);
@@ -367,7 +396,7 @@ void deliver_stop(struct deliver *d)
     d->stopping = true;
     destination_stop(d, true);
     fate_remove_undeleted(d);
-    on_sync(d);
+    end_syncer(d);
     fate_settle_giveups(d);
     restore_save(d, true);
 }
@@ -375,6 +404,7 @@ void deliver_stop(struct deliver *d)
 void deliver_close(struct deliver *d)
 {
     destination_free_all(d);
+    syncer_free(d->syncer);
     closer_free(d->closer);
     loop_forget(d->pump);
     loop_forget(d->sync);

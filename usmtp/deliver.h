@@ -13,6 +13,7 @@
 #include "lib/loop.h"
 #include "lib/program.h"
 #include "lib/ready.h"
+#include "lib/syncer.h"
 #include "usmtp/checkpoint.h"
 #include "usmtp/destination.h"
 #include "usmtp/giveup.h"
@@ -29,6 +30,7 @@ struct deliver {
     struct loop_event *pump; /* looks at what is due; set by deliver_soon() */
     struct loop_event *sync; /* makes removals durable, many at once */
     struct closer *closer;   /* of what was removed; may be NULL */
+    struct syncer *syncer;   /* of mail/; may be NULL */
     struct resolver *resolver;
     struct official_names names; /* of HOSTS */
     struct queue queue;
