@@ -84,6 +84,14 @@ powercut() {
   assert_line --regexp '^2[0-9] moments, [0-9]+ steps, 0 failed$'
 }
 
+@test "every planted mistake fits the sources" {
+  local mistake
+  for mistake in "$CRASH"/mistakes/*.patch; do
+    run patch -d "$ROOT" -p1 --dry-run -f -i "$mistake"
+    assert_success
+  done
+}
+
 @test "planted mistakes are caught" {
   ! grep -q __asan_init "$BUILD/spool4" || skip 'the copy would not have the sanitizers of this build'
   run "$CRASH/plant" rename-before-sync delete-before-250 sync-error-ignored
