@@ -18,8 +18,8 @@
 #include "ssmtp/plain.h"
 
 enum {
-    PAUSE_MS = 5,     /* files are made together; when nothing came for as long, they are shown */
-    LATEST_MS = 1000, /* so long at most until a checkpoint */
+    PAUSE_MS = 5,    /* files are made together; when nothing came for as long, they are shown */
+    LATEST_MS = 200, /* so long at most until a checkpoint */
     RETRY_MS = 1000,
     THREAD_NICE = 10,
     MANY = 8 /* files from which one syncfs() costs less than their fsyncs */
