@@ -653,6 +653,10 @@ int __wrap_flock(int fd, int operation)
         return (int)call_end(&c, -EBADF);
     if (sim_mistake(MISTAKE_NO_LOCK))
         return (int)call_end(&c, 0);
+    if (operation & LOCK_UN) {
+        file_unlock(o);
+        return (int)call_end(&c, 0);
+    }
     while (o->inode->locked_by != NULL && o->inode->locked_by != o) {
         if (operation & LOCK_NB)
             return (int)call_end(&c, -EWOULDBLOCK);

@@ -51,6 +51,14 @@ static void poke_host(const struct host *h)
     }
 }
 
+void file_unlock(const struct ofd *o)
+{
+    if (o->inode == NULL || o->inode->locked_by != o)
+        return;
+    o->inode->locked_by = NULL;
+    poke_host(o->owner->host);
+}
+
 static void free_ofd(struct ofd *o)
 {
     struct inode *i = o->inode;
@@ -59,10 +67,7 @@ static void free_ofd(struct ofd *o)
         leave_notifiers(o);
     if (o->kind == OFD_SOCKET)
         net_close(o->sock);
-    if (i != NULL && i->locked_by == o) {
-        i->locked_by = NULL;
-        poke_host(o->owner->host);
-    }
+    file_unlock(o);
     if (i != NULL && o->kind != OFD_NOTIFY) {
         i->opened--;
         i->writers -= writes(o);

@@ -47,6 +47,8 @@ struct ofd *file_new(struct process *p, enum ofd_kind kind, int flags);
 struct ofd *file_at(const struct process *p, int fd);
 void file_close(struct process *p, int fd);
 void file_close_all(struct process *p);
+/* Gives up the lock of flock(2), if it has it. */
+void file_unlock(const struct ofd *o);
 bool file_readable(const struct ofd *o);
 bool file_writable(const struct ofd *o);
 /* When it will be readable or writable by itself; INT64_MAX: nobody knows. */

@@ -221,7 +221,7 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *a, void *(*fn
     if (t == NULL)
         return EAGAIN;
     *t = (struct thread){fn, arg};
-    *thread = (pthread_t)(uintptr_t)task_start(p, run_thread, t);
+    *thread = task_start(p, run_thread, t);
     return *thread == 0 ? EAGAIN : 0;
 }
 
@@ -229,7 +229,7 @@ int __wrap_pthread_join(pthread_t thread, void **result)
 {
     if (process_current() == NULL)
         return __real_pthread_join(thread, result);
-    while (!task_over((const struct task *)(uintptr_t)thread))
+    while (!task_over(thread))
         task_wait(TASK_NEVER);
     return 0;
 }

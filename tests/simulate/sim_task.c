@@ -28,6 +28,7 @@ enum task_state { TASK_FREE, TASK_READY, TASK_WAITING };
 
 struct task {
     enum task_state state;
+    unsigned long number;
     struct process *process;
     int64_t wake_us;
     const void *on;     /* the lock or condition that it waits for; NULL: for anything */
@@ -45,6 +46,7 @@ static unsigned most_tasks; /* above it none was ever used */
 static struct task *running;
 static struct process *current;
 static unsigned runs;
+static unsigned long started; /* tasks, ever */
 
 #if SANITIZED
 static ucontext_t scheduler;
@@ -147,14 +149,14 @@ static void prepare(struct task *t)
     makecontext(&t->context, run_task, 0);
 }
 
-struct task *task_start(struct process *p, void (*fn)(void *arg), void *arg)
+unsigned long task_start(struct process *p, void (*fn)(void *arg), void *arg)
 {
     unsigned i = 0;
 
     while (i < TASKS && tasks[i].state != TASK_FREE)
         i++;
     if (i == TASKS)
-        return NULL;
+        return 0;
     struct task *t = &tasks[i];
     if (t->stack == NULL)
         t->stack = new_stack();
@@ -164,6 +166,7 @@ struct task *task_start(struct process *p, void (*fn)(void *arg), void *arg)
     if (i >= most_tasks)
         most_tasks = i + 1;
     t->state = TASK_READY;
+    t->number = ++started;
     t->process = p;
     t->fn = fn;
     t->arg = arg;
@@ -171,12 +174,15 @@ struct task *task_start(struct process *p, void (*fn)(void *arg), void *arg)
     t->on = NULL;
     t->begun = false;
     prepare(t);
-    return t;
+    return t->number;
 }
 
-bool task_over(const struct task *t)
+bool task_over(unsigned long number)
 {
-    return t->state == TASK_FREE;
+    for (unsigned i = 0; i < most_tasks; i++)
+        if (tasks[i].number == number)
+            return tasks[i].state == TASK_FREE;
+    return true;
 }
 
 static void run_main(void *arg)
@@ -214,7 +220,7 @@ struct process *process_start(struct host *h, const char *name, unsigned uid,
     p->gone = gone;
     p->arg = arg;
     heap_open(&p->heap, slot);
-    if (task_start(p, run_main, p) != NULL)
+    if (task_start(p, run_main, p) != 0)
         return p;
     p->alive = false;
     return NULL;

@@ -44,9 +44,10 @@ struct process *process_suspend(void);
 void process_resume(struct process *p);
 struct process *process_at(unsigned slot); /* NULL when there is none alive */
 
-/* A further thread of the current process. */
-struct task *task_start(struct process *p, void (*fn)(void *arg), void *arg);
-bool task_over(const struct task *t);
+/* A further thread of the current process: its number, which no other will have; 0: none is left.
+ */
+unsigned long task_start(struct process *p, void (*fn)(void *arg), void *arg);
+bool task_over(unsigned long number);
 /* Lets others run. */
 void task_pause(void);
 /* Waits until somebody pokes this process, or until that time (TASK_NEVER); may come back sooner.
