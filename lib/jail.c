@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +22,9 @@
 #define NET_CONNECT (1ULL << 1)
 
 enum need {
-    NEED_CONNECT = 1, /* TCP out, and the name service */
-    NEED_LISTEN = 2,  /* TCP in */
-    NEED_THREADS = 4,
+    NEED_CONNECT = 1,  /* TCP out, and the name service */
+    NEED_LISTEN = 2,   /* TCP in */
+    NEED_THREADS = 4,  /* and no processes, unless there are workers */
     NEED_WORKERS = 8,  /* children of its own program */
     NEED_USERS = 16,   /* these become other users */
     NEED_INNER = 32,   /* a tighter jail is entered later */
@@ -37,7 +38,7 @@ static const struct row {
     const char *program;
     unsigned needs;
 } rows[] = {
-    {"spool4", 0},
+    {"spool4", NEED_THREADS},
     {"usmtp", NEED_CONNECT | NEED_THREADS},
     {"ssmtp", NEED_LISTEN | NEED_THREADS | NEED_WORKERS},
     {"printer", NEED_THREADS}, /* the child that converts; fontconfig and pango make threads */
@@ -413,8 +414,8 @@ static const int copy_calls[] = {
 static const int listen_calls[] = {SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
                                    SCMP_SYS(accept4)};
 static const int connect_calls[] = {SCMP_SYS(bind)}; /* the name service binds random ports (UDP) */
-static const int thread_calls[] = {SCMP_SYS(clone), SCMP_SYS(clone3)};
-static const int worker_calls[] = {SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(kill), SCMP_SYS(alarm),
+static const int worker_calls[] = {SCMP_SYS(clone),    SCMP_SYS(clone3), SCMP_SYS(fork),
+                                   SCMP_SYS(vfork),    SCMP_SYS(kill),   SCMP_SYS(alarm),
                                    SCMP_SYS(setitimer)};
 static const int user_calls[] = {SCMP_SYS(setresuid), SCMP_SYS(setresgid), SCMP_SYS(setgroups),
                                  SCMP_SYS(capget), SCMP_SYS(capset)};
@@ -431,13 +432,9 @@ static const struct {
     {                                                                                              \
         needs, list, sizeof(list) / sizeof((list)[0])                                              \
     }
-    GROUP(NEED_BASE, base_calls),
-    GROUP(NEED_COPY, copy_calls),
-    GROUP(NEED_LISTEN, listen_calls),
-    GROUP(NEED_CONNECT, connect_calls),
-    GROUP(NEED_THREADS | NEED_WORKERS, thread_calls),
-    GROUP(NEED_WORKERS, worker_calls),
-    GROUP(NEED_USERS, user_calls),
+    GROUP(NEED_BASE, base_calls),      GROUP(NEED_COPY, copy_calls),
+    GROUP(NEED_LISTEN, listen_calls),  GROUP(NEED_CONNECT, connect_calls),
+    GROUP(NEED_WORKERS, worker_calls), GROUP(NEED_USERS, user_calls),
     GROUP(NEED_INNER, inner_calls),
 #undef GROUP
 };
@@ -449,6 +446,25 @@ static bool allow_calls(scmp_filter_ctx filter, const int *calls, size_t n)
         if (calls[i] >= 0 && seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0) < 0)
             return false;
     return true;
+}
+
+#ifdef __s390__
+enum { CLONE_FLAGS_AT = 1 };
+#else
+enum { CLONE_FLAGS_AT = 0 };
+#endif
+
+/* Threads, but no processes. The flags of clone3 are in memory, where no filter sees them: libc is
+ * told that this kernel has none, and takes clone. */
+static bool allow_threads(scmp_filter_ctx filter)
+{
+    const struct scmp_arg_cmp is_thread = {.arg = CLONE_FLAGS_AT,
+                                           .op = SCMP_CMP_MASKED_EQ,
+                                           .datum_a = CLONE_THREAD,
+                                           .datum_b = CLONE_THREAD};
+
+    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, &is_thread) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
 }
 
 /* Which families of sockets may be made. */
@@ -474,6 +490,8 @@ static bool enter_seccomp(const struct row *row)
     for (size_t i = 0; good && i < sizeof(groups) / sizeof(groups[0]); i++)
         if (groups[i].needs & row->needs)
             good = allow_calls(filter, groups[i].calls, groups[i].count);
+    if (good && (row->needs & (NEED_THREADS | NEED_WORKERS)) == NEED_THREADS)
+        good = allow_threads(filter);
     good = good && (row->needs & NEED_COPY || allow_sockets(filter, row->needs)) &&
            seccomp_load(filter) == 0;
     if (filter != NULL)
