@@ -116,12 +116,12 @@ check: deps-test
 asan:
 	@$(MAKE) --no-print-directory check BUILD=build-asan SAN="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
-# What has threads, under ThreadSanitizer: the receiver's committer and checkpoint, the closer, the syncer, the resolver.
+# What has threads, under ThreadSanitizer: the receiver's committer and checkpoint, the closer, the syncer, the resolver, spool4.
 .PHONY: tsan
 tsan: deps-test
 	@$(MAKE) --no-print-directory -j2 all tools unit BUILD=build-tsan SAN="-fsanitize=thread"
 	@set -e; for t in ssmtp_commit ssmtp_recover closer syncer; do build-tsan/unit/test_$$t; done
-	@BUILD=$(CURDIR)/build-tsan tests/run tests/ssmtp.bats tests/ssmtp_journal.bats tests/usmtp.bats tests/tls.bats
+	@BUILD=$(CURDIR)/build-tsan tests/run tests/spool4.bats tests/ssmtp.bats tests/ssmtp_journal.bats tests/usmtp.bats tests/tls.bats
 
 # Coverage-guided fuzzing of every parser and session: FUZZ_SECONDS for each target.
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

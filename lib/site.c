@@ -105,6 +105,7 @@ static const struct rule rules[] = {
     {"SMTP", "RETRYMAX", FORM_TIME, SITE(retrymax), 1, 365 * DAYS, "5D", NULL},
     {"SMTP", "POLL", FORM_TIME, SITE(poll), 1, 3600, "10S", NULL},
     {"SMTP", "QUIET", FORM_TIME, SITE(quiet), 1, 3600, "5S", NULL},
+    {"SMTP", "UNIT", FORM_NUMBER, SITE(unit), 1, 10000, "2048", NULL},
     {"SMTP", "CONNECTIONS", FORM_NUMBER, SITE(connections), 1, 10000, "100", NULL},
     {"SMTP", "DESTLIMIT", FORM_NUMBER, SITE(destlimit), 1, 1000, "20", NULL},
     {"SMTP", "CONNMSGS", FORM_NUMBER, SITE(connmsgs), 1, 1000000, "100", NULL},

@@ -83,6 +83,7 @@ struct site {
     uint64_t divert, maxsize;
     uint64_t retryint, retryceil, retrymax; /* seconds */
     uint64_t poll, quiet;                   /* seconds */
+    uint64_t unit;                          /* spool files in a unit of work, at most */
     uint64_t connections, destlimit, connmsgs;
     uint64_t clients, perclient, workers; /* of ssmtp; workers 0: one a processor */
     uint64_t vrfy;                        /* 0 or 1 */

@@ -1,5 +1,6 @@
 /* See intake.h. A pass goes over the queue in batches. A batch is gathered in memory (claim, read,
- * convert), then written into one unit of work; so one set of syncs serves all its files. When a
+ * convert), then written into one unit of work; so one set of syncs serves all its files. A full
+ * batch is committed and published by a thread, while the next is gathered and written. When a
  * batch fails, its files go back and are tried one by one, so that a file that does not fit on the
  * disk does not stop the others. */
 #include "spool4/intake.h"
@@ -19,11 +20,11 @@
 #include "lib/hold.h"
 #include "lib/login.h"
 #include "lib/seal.h"
+#include "lib/thread.h"
 #include "lib/wake.h"
 #include "spool4/convert.h"
 
 enum {
-    BATCH_FILES = 2048,
     BATCH_OCTETS = 16 << 20,
     NUMBERS_MAX = 64,     /* job numbers taken at once, when many are needed */
     HEAD_OCTETS = 4 << 20 /* what ssmtp puts before a text: 5,000 X-To and a Received field */
@@ -55,8 +56,9 @@ struct batch {
     const struct lane *lane;
     struct unit unit;
     bool begun;
-    bool undo; /* a file that must not be in the unit could not leave it */
-    struct {   /* the last one asked for: a queue is filled by few */
+    bool undo;        /* a file that must not be in the unit could not leave it */
+    enum pass result; /* of the thread that finished it */
+    struct {          /* the last one asked for: a queue is filled by few */
         bool known;
         uid_t uid;
         char login[LOGIN_MAX + 1];
@@ -545,33 +547,91 @@ static void report(const struct batch *b)
     }
 }
 
-/* Writes, commits and publishes what was gathered. */
-static enum pass settle(struct batch *b)
+/* Undoes a batch that cannot be written now; `error` says why, where its files have not. */
+static enum pass give_up(struct batch *b, int error)
 {
     const struct msg_log *log = &b->in->program->log;
+    bool idle = b->jobs == 0 && !b->undo;
 
-    if (!b->begun)
-        return PASS_IDLE;
-    if (b->jobs == 0 || b->undo || stage(b) < 0) {
-        if (b->jobs > 0 && !b->undo)
-            trouble(b->in, b->job[0].name, strerror(errno));
-        bool idle = b->jobs == 0 && !b->undo;
-        batch_clear(b);
-        if (unit_rollback(&b->unit) < 0) {
-            MSG(log, T01SM024E, "SPOOL#4", strerror(errno));
-            return PASS_IN_DOUBT;
-        }
-        return idle ? PASS_IDLE : PASS_TROUBLE;
-    }
-    if (unit_commit(&b->unit) < 0 || unit_publish(&b->unit) < 0) {
+    if (b->jobs > 0 && !b->undo)
+        trouble(b->in, b->job[0].name, strerror(error));
+    batch_clear(b);
+    if (unit_rollback(&b->unit) < 0) {
         MSG(log, T01SM024E, "SPOOL#4", strerror(errno));
-        batch_clear(b);
         return PASS_IN_DOUBT;
     }
-    report(b);
+    return idle ? PASS_IDLE : PASS_TROUBLE;
+}
+
+/* Commits and publishes what is staged. */
+static enum pass finish(struct batch *b)
+{
+    enum pass result = PASS_WORKED;
+
+    if (unit_commit(&b->unit) < 0 || unit_publish(&b->unit) < 0) {
+        MSG(&b->in->program->log, T01SM024E, "SPOOL#4", strerror(errno));
+        result = PASS_IN_DOUBT;
+    } else {
+        report(b);
+        wake_send(b->in->spool.queue[QUEUE_MAIL]);
+    }
     batch_clear(b);
-    wake_send(b->in->spool.queue[QUEUE_MAIL]);
-    return PASS_WORKED;
+    return result;
+}
+
+static void *run_behind(void *arg)
+{
+    struct batch *b = arg;
+
+    b->result = finish(b);
+    return NULL;
+}
+
+/* A thread finishes the batch, so that the next one begins at once. False: there is none. */
+static bool finish_behind(struct batch *b)
+{
+    struct intake *in = b->in;
+    struct batch *moved = malloc(sizeof(*moved));
+
+    if (moved == NULL)
+        return false;
+    *moved = *b;
+    if (thread_start(&in->thread, run_behind, moved) != 0) {
+        free(moved);
+        return false;
+    }
+    in->behind = moved;
+    *b = (struct batch){.in = in, .lane = b->lane};
+    return true;
+}
+
+enum pass intake_wait(struct intake *in)
+{
+    struct batch *b = in->behind;
+
+    if (b == NULL)
+        return PASS_IDLE;
+    pthread_join(in->thread, NULL);
+    enum pass result = b->result;
+    free(b->job);
+    free(b);
+    in->behind = NULL;
+    return result;
+}
+
+/* Writes what was gathered, and finishes it. Units are finished or undone one at a time, in their
+ * order. `more`: others follow, so a thread may do it. */
+static enum pass settle(struct batch *b, bool more)
+{
+    if (!b->begun)
+        return PASS_IDLE;
+    bool staged = b->jobs > 0 && !b->undo && stage(b) == 0;
+    int error = errno;
+    if (intake_wait(b->in) == PASS_IN_DOUBT)
+        return PASS_IN_DOUBT; /* the next start undoes this one */
+    if (!staged)
+        return give_up(b, error);
+    return more && finish_behind(b) ? PASS_WORKED : finish(b);
 }
 
 struct sweep {
@@ -592,7 +652,7 @@ static int sweep_entry(void *arg, const char *name)
         s->result = pass_worse(s->result, PASS_TROUBLE);
     if (s->batch.jobs < s->files && s->batch.octets < BATCH_OCTETS)
         return 0;
-    s->result = pass_worse(s->result, settle(&s->batch));
+    s->result = pass_worse(s->result, settle(&s->batch, s->one));
     return s->one || s->result == PASS_IN_DOUBT;
 }
 
@@ -613,7 +673,7 @@ static enum pass sweep_queue(struct intake *in, const struct lane *lane, size_t 
         s.result = pass_worse(s.result, PASS_TROUBLE);
     }
     if (s.result != PASS_IN_DOUBT)
-        s.result = pass_worse(s.result, settle(&s.batch));
+        s.result = pass_worse(s.result, settle(&s.batch, false));
     batch_clear(&s.batch);
     free(s.batch.job);
     return s.result;
@@ -637,11 +697,13 @@ enum pass intake_pass(struct intake *in)
     enum pass result = PASS_IDLE;
 
     for (size_t i = 0; i < LANES && result != PASS_IN_DOUBT; i++) {
-        enum pass one = sweep_queue(in, &lanes[i], BATCH_FILES, true);
+        enum pass one = sweep_queue(in, &lanes[i], in->program->site->unit, true);
         if (one == PASS_TROUBLE)
             one = sweep_queue(in, &lanes[i], 1, false);
         result = pass_worse(result, one);
     }
+    if (result != PASS_WORKED)
+        result = pass_worse(result, intake_wait(in));
     ready_prune(&in->watches, clock_steady_ms());
     return result;
 }

@@ -53,7 +53,8 @@ static int work(struct spool4 *s)
         return EX_OSERR;
     if (!recover(s))
         return EX_IOERR;
-    return passes_run(&passes);
+    int status = passes_run(&passes);
+    return intake_wait(&s->intake) == PASS_IN_DOUBT ? EX_IOERR : status;
 }
 
 int spool4_main(int argc, char **argv)

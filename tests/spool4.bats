@@ -486,6 +486,36 @@ large_for_many() {
   [ "$USED" -gt $((60 << 20)) ]
 }
 
+@test "units that follow each other are all finished at the end" {
+  local i
+  sed -i 's/REMOTE(RMT21)/REMOTE(RMT21) UNIT(2)/' "$MEMBER"
+  for i in $(seq 6); do
+    mail "s$i" | drop "job$i"
+  done
+  run spool4 --once
+  assert_success
+  assert_equal "$(grep -c T01SM030I <<<"$output")" 6
+  assert_equal "$(cat "$SPOOL"/mail/OUT* | grep '^Subject: ' | sort -u | wc -l)" 6
+  run find "$SPOOL/work" "$QUEUE" -mindepth 1 ! -name NAMES ! -name spool4.lock
+  assert_output ''
+}
+
+@test "a unit that may not be durable ends the program, though others follow; the next start finds out" {
+  local i
+  sed -i 's/REMOTE(RMT21)/REMOTE(RMT21) UNIT(1)/' "$MEMBER"
+  for i in 1 2 3; do
+    mail "s$i" | drop "job$i"
+  done
+  run "$(tool killat)" -o /dev/null --only '^fsync$' --path 'RMT21' fail 1 EIO once -- "$BUILD/spool4" -C "$MEMBER" --log stderr --once
+  assert_failure 74
+  assert_output --partial T01SM024E
+  run data_sets
+  assert_output ''
+  run spool4 --once
+  assert_success
+  assert_equal "$(cat "$SPOOL"/mail/OUT* | grep '^Subject: ' | sort | xargs)" 'Subject: s1 Subject: s2 Subject: s3'
+}
+
 @test "without its SERVICE statement, or with words it does not know, it does not run" {
   sed -i '/SPOOL#4/d' "$MEMBER"
   run spool4 --once

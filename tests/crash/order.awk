@@ -28,7 +28,12 @@ function on_journal_sync(p,   f) {
     if (p in released) { for (f in dotted) dotted[f] = "released"; head_synced = 1 }
     delete released[p]
 }
+# NAMES: which reservation was written, and which is synced. A unit needs those before its first file.
+function names_synced() { names_safe = names_written; delete written[spool "/work/NAMES"] }
+function names_lack(u) { return u in named && named[u] > names_safe }
 function clean_dir(d,   p) {
+    for (p in claimed) if (claimed[p] == d) claimed[p] = ""
+    for (p in commits) if (parent(p) == d) commits[p] = "synced"
     for (p in unnamed) if (parent(p) == d) delete unnamed[p]
     for (p in awaited) if (parent(p) == d) delete awaited[p]
     delete entries[d]; delete arrived[d]; delete removed[d]; delete owed[d]
@@ -53,16 +58,16 @@ function on_rename(from, to,   p, u) {
     u = commit_of(from)
     if (to ~ /\/work\/[^\/]*\.done$/ && !shell && !((spool in synced) && (spool "/jes") in synced))
         broken("R13", "the folders of the spool were never synced")
-    if (u != "" && parent(u) in entries) broken("R2", short(u) " is not yet synced as committed")
+    if (u != "" && commits[u] != "synced") broken("R2", short(u) " is not yet synced as committed")
     if (to ~ /\.done$/) {
-        if (from in named && (spool "/work/NAMES") in written) broken("R6", "NAMES is not yet synced")
+        if (names_lack(from)) broken("R6", "NAMES is not yet synced")
         p = unsynced_below(from)
         if (p != "") broken("R1", "committed before " p " is synced")
-        for (p in claimed) if (below(p, from) && claimed[p] in entries)
+        for (p in claimed) if (below(p, from) && claimed[p] != "")
             broken("R1", "committed before the queue " short(claimed[p]) " is synced")
     } else if (counts(parent(to)) || to ~ /\/CHKPT$/) {
         if (from in written) broken("R1", "it counts before its octets are synced")
-        if (from ~ /\.done\/mail\// && (spool "/work/NAMES") in written)
+        if (from ~ /\.done\/mail\// && (u == "" ? names_written > names_safe : names_lack(u)))
             broken("R6", "NAMES is not yet synced")
     }
     if (from ~ /\.done\/in\//) awaited[to] = 1
@@ -75,8 +80,8 @@ function on_rename(from, to,   p, u) {
     delete dotted[from]
     if (is_journal(to)) unnamed[to] = 1
     if (parent(to) ~ /\.open\/in$/) claimed[to] = parent(from)
-    move(written, from, to); move(entries, from, to); move(claimed, from, to)
-    if (to ~ /\.done$/) commits[to] = 1
+    move(written, from, to); move(entries, from, to); move(claimed, from, to); move(named, from, to)
+    if (to ~ /\.done$/) commits[to] = "renamed"
     if (u != "") { went[u] = went[u] " " parent(to) }
     if (from ~ /\/mail\// || counts(parent(from))) removed[parent(from)] = from
     entries[parent(from)] = entries[parent(to)] = 1
@@ -86,7 +91,7 @@ function on_rename(from, to,   p, u) {
 function on_unlink(p, dir,   u, list, n, i) {
     path = p
     u = commit_of(p)
-    if (u != "" && !dir && parent(u) in entries) broken("R2", "used up before the commit is synced")
+    if (u != "" && !dir && commits[u] != "synced") broken("R2", "used up before the commit is synced")
     if (!dir && parent(parent(p)) == spool "/jes")
         for (n in arrived) if (kept(n)) broken("R8", "before " short(arrived[n]) " is synced")
     if (p in commits) {
@@ -100,6 +105,7 @@ function on_unlink(p, dir,   u, list, n, i) {
     if (counts(parent(p)) && p !~ /\/\.[^\/]*$/) removed[parent(p)] = p
 }
 function on_sync(p) {
+    if (p == spool "/work/NAMES") names_synced()
     delete written[p]
     synced[p] = 1
     on_journal_sync(p)
@@ -123,16 +129,20 @@ $2 ~ /^f(data)?sync$/ { on_sync(file) }
 $2 == "syncfs" {
     for (p in released) on_journal_sync(p)
     delete awaited; delete written; delete entries; delete arrived; delete removed; delete owed; delete unnamed; delete recorded
+    for (p in claimed) claimed[p] = ""
+    for (p in commits) commits[p] = "synced"
+    names_synced()
     mail_synced = 1
 }
 $2 ~ /write/ && file == out && $3 ~ /^1:/ { on_ack() }
 $2 ~ /write/ && file == out && $3 !~ /^[12]:/ { on_receipt() }
 $2 ~ /write/ && is_journal(file) { on_journal(file, $4) }
+$2 ~ /write/ && file == spool "/work/NAMES" { names_written++ }
 $2 ~ /write|truncate/ && below(file, spool) && file !~ /\/(JOBNO|CHKPT)$/ { written[file] = 1 }
 $2 ~ /^open/ && $4 ~ /O_CREAT/ && below($3, spool) && $4 ~ /O_EXCL/ {
     entries[parent($3)] = 1
     if (is_dotted($3)) dotted[$3] = "made"
-    if ($3 ~ /\.open\/(mail|POST|PRT)\//) named[parent(parent($3))] = 1
+    if ($3 ~ /\.open\/(mail|POST|PRT)\//) named[parent(parent($3))] = names_written
 }
 $2 ~ /^mkdir/ && $3 ~ /\/box\/[^\/]*\/tmp$/ {
     if (!((parent($3) in synced) && (parent(parent($3)) in synced)))

@@ -27,6 +27,21 @@ done
 expect '1 mail one@far.example c' '1 mail two@far.example c'
 unread c 'mail one@far.example c' 'mail two@far.example c'
 
+row spool4-units 'several units: each but the last is committed while the next is written'
+keywords 'UNIT(2)'
+prepare 'drop a one@far.example two@far.example' 'drop b three@far.example' \
+    '{ printf "X-From: $FROM\n\n"; body c; } | into "$SPOOL/jes/RMT21" faulty' \
+    'drop d four@far.example' 'drop e five@far.example'
+command_is 'spool4 --once'
+recover 'spool4 --once'
+expect '1 mail one@far.example a' '1 mail two@far.example a' '1 mail three@far.example b' \
+    '1 mail four@far.example d' '1 mail five@far.example e' '1 HOLD faulty c' \
+    '1 HOLD faulty.REASON -' '1 POST CZQ14CD@MYHOST -'
+unread a 'mail one@far.example a' 'mail two@far.example a'
+unread b 'mail three@far.example b'
+unread d 'mail four@far.example d'
+unread e 'mail five@far.example e'
+
 row spool4-large 'a text so large that its copies share extents where they can'
 prepare 'drop a:2300 one@far.example two@far.example'
 command_is 'spool4 --once'

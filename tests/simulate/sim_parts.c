@@ -365,7 +365,7 @@ void __wrap_listen_close(struct listen_set *set)
 static const char sender_member[] =
     "SYSTEM HOST(" DOMAIN_SENDER ") SPOOL(/spool)\n"
     "SMTP PATH(OUT) REMOTE(RMT21) POSTOFFICE(ALPHA) POLL(1M) QUIET(2S) RETRYINT(1M) RETRYCEIL(1H)\n"
-    "  RETRYMAX(2D) DESTLIMIT(4) CONNMSGS(20) MAXSIZE(10M)\n"
+    "  RETRYMAX(2D) DESTLIMIT(4) CONNMSGS(20) MAXSIZE(10M) UNIT(3)\n"
     "SERVICE NAME(SPOOL#4)\nSERVICE NAME(USMTP)\nDNS NICKNAMES(NO)\n";
 static const char receiver_member[] = "SYSTEM HOST(" DOMAIN_RECEIVER ") SPOOL(/spool)\n"
                                       "SMTP REMOTE(RMT21) POSTOFFICE(BETA) DIVERT(8K)\n"
