@@ -25,6 +25,7 @@
 #include "spool4/convert.h"
 
 enum {
+    FIRST_FILES = 256, /* of the first unit of a burst: the thread has work soon, and the sender */
     BATCH_OCTETS = 16 << 20,
     NUMBERS_MAX = 64,     /* job numbers taken at once, when many are needed */
     HEAD_OCTETS = 4 << 20 /* what ssmtp puts before a text: 5,000 X-To and a Received field */
@@ -692,18 +693,31 @@ int intake_recover(const struct intake *in)
     return found;
 }
 
+/* How many files a unit takes: more while units are full, as syncs cost the same for all. */
+static size_t unit_files(struct intake *in)
+{
+    size_t most = in->program->site->unit, files = in->files;
+
+    files = files == 0 ? FIRST_FILES : files * 2;
+    in->files = files < most ? files : most;
+    return in->files;
+}
+
 enum pass intake_pass(struct intake *in)
 {
     enum pass result = PASS_IDLE;
+    size_t files = unit_files(in);
 
     for (size_t i = 0; i < LANES && result != PASS_IN_DOUBT; i++) {
-        enum pass one = sweep_queue(in, &lanes[i], in->program->site->unit, true);
+        enum pass one = sweep_queue(in, &lanes[i], files, true);
         if (one == PASS_TROUBLE)
             one = sweep_queue(in, &lanes[i], 1, false);
         result = pass_worse(result, one);
     }
     if (result != PASS_WORKED)
         result = pass_worse(result, intake_wait(in));
+    if (in->behind == NULL)
+        in->files = 0; /* none was full */
     ready_prune(&in->watches, clock_steady_ms());
     return result;
 }
