@@ -5,144 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base64.h"
 #include "lib/reply.h"
-
-/* Every fixed reply there is. */
-enum answer {
-    ANSWER_NONE,
-    ANSWER_TLS,
-    ANSWER_LOGGED_IN,
-    ANSWER_BYE,
-    ANSWER_OK,
-    ANSWER_SENDER,
-    ANSWER_RECIPIENT,
-    ANSWER_VRFY,
-    ANSWER_GO_ON,
-    ANSWER_STOPPING,
-    ANSWER_TIME_UP,
-    ANSWER_ERRORS,
-    ANSWER_TROUBLE,
-    ANSWER_FULL,
-    ANSWER_MANY_RECIPIENTS,
-    ANSWER_NO_LOGIN_NOW,
-    ANSWER_UNKNOWN_VERB,
-    ANSWER_LINE_LONG,
-    ANSWER_LINE_OCTETS,
-    ANSWER_HELO_SYNTAX,
-    ANSWER_MAIL_SYNTAX,
-    ANSWER_RCPT_SYNTAX,
-    ANSWER_VRFY_SYNTAX,
-    ANSWER_NO_ARGUMENT,
-    ANSWER_SIZE_SYNTAX,
-    ANSWER_BODY_SYNTAX,
-    ANSWER_TWICE,
-    ANSWER_AUTH_SYNTAX,
-    ANSWER_AUTH_PARAMETER,
-    ANSWER_BASE64,
-    ANSWER_EXCHANGE,
-    ANSWER_CANCELLED,
-    ANSWER_NO_AUTH,
-    ANSWER_NO_AUTH_HERE,
-    ANSWER_AUTH_TWICE,
-    ANSWER_MECHANISM,
-    ANSWER_TLS_FIRST,
-    ANSWER_LOGIN_FIRST,
-    ANSWER_WRONG,
-    ANSWER_AUTH_CLEAR,
-    ANSWER_LOGINS,
-    ANSWER_NOT_YOURS,
-    ANSWER_AUTH_LONG,
-    ANSWER_NO_EXPN,
-    ANSWER_NO_TLS,
-    ANSWER_NO_TLS_HERE,
-    ANSWER_TLS_TWICE,
-    ANSWER_NO_MAIL_HERE,
-    ANSWER_NO_RCPT_HERE,
-    ANSWER_NO_DATA_HERE,
-    ANSWER_GREETING_FIRST,
-    ANSWER_NO_HELP,
-    ANSWER_UNKNOWN_USER,
-    ANSWER_NOT_OURS,
-    ANSWER_BARE,
-    ANSWER_TOO_LARGE,
-    ANSWER_LONG_HEADER,
-    ANSWER_EIGHT_BIT,
-    ANSWER_LOOP,
-    ANSWER_EARLY,
-    ANSWER_AHEAD,
-    ANSWER_PARAMETER,
-    ANSWER_AMBIGUOUS,
-    ANSWERS
-};
-
-static const struct {
-    unsigned code;
-    const char *enhanced, *text;
-} answers[ANSWERS] = {
-    [ANSWER_TLS] = {220, "2.0.0", "Begin TLS"},
-    [ANSWER_LOGGED_IN] = {235, "2.7.0", "You are logged in"},
-    [ANSWER_BYE] = {221, "2.0.0", "Goodbye"},
-    [ANSWER_OK] = {250, "2.0.0", "OK"},
-    [ANSWER_SENDER] = {250, "2.1.0", "Sender OK"},
-    [ANSWER_RECIPIENT] = {250, "2.1.5", "Recipient OK"},
-    [ANSWER_VRFY] = {252, "2.0.0", "Send mail and see: users are not told here"},
-    [ANSWER_GO_ON] = {354, NULL, "Send the text, end with <CRLF>.<CRLF>"},
-    [ANSWER_STOPPING] = {421, "4.3.2", "Service is closing down, come again"},
-    [ANSWER_TIME_UP] = {421, "4.4.2", "Time is up, closing"},
-    [ANSWER_ERRORS] = {421, "4.7.0", "Too many bad commands, closing"},
-    [ANSWER_LOGINS] = {421, "4.7.0", "Too many logins failed, closing"},
-    [ANSWER_TROUBLE] = {451, "4.3.0", "Local error, try again later"},
-    [ANSWER_FULL] = {452, "4.3.1", "No room for the message, try again later"},
-    [ANSWER_MANY_RECIPIENTS] = {452, "4.5.3", "Too many recipients, send to the others later"},
-    [ANSWER_NO_LOGIN_NOW] = {454, "4.7.0", "Logins cannot be checked now, try again later"},
-    [ANSWER_UNKNOWN_VERB] = {500, "5.5.1", "No such command, HELP lists them"},
-    [ANSWER_LINE_LONG] = {500, "5.5.2", "Command line longer than 512 octets"},
-    [ANSWER_AUTH_LONG] = {500, "5.5.6", "Authentication exchange longer than 12288 octets"},
-    [ANSWER_LINE_OCTETS] = {500, "5.5.2", "Command line with NUL, or CR or LF alone"},
-    [ANSWER_HELO_SYNTAX] = {501, "5.5.4", "Name yourself: EHLO domain"},
-    [ANSWER_MAIL_SYNTAX] = {501, "5.5.4", "Write MAIL FROM:<address>"},
-    [ANSWER_RCPT_SYNTAX] = {501, "5.5.4", "Write RCPT TO:<address>"},
-    [ANSWER_VRFY_SYNTAX] = {501, "5.5.4", "Write VRFY user"},
-    [ANSWER_NO_ARGUMENT] = {501, "5.5.4", "Nothing may follow this command"},
-    [ANSWER_SIZE_SYNTAX] = {501, "5.5.4", "SIZE takes 1 to 20 digits"},
-    [ANSWER_BODY_SYNTAX] = {501, "5.5.4", "BODY is 7BIT or 8BITMIME"},
-    [ANSWER_TWICE] = {501, "5.5.4", "A parameter stands twice"},
-    [ANSWER_AUTH_SYNTAX] = {501, "5.5.4", "Write AUTH mechanism [initial-response]"},
-    [ANSWER_AUTH_PARAMETER] = {501, "5.5.4", "AUTH is <> or an address in xtext"},
-    [ANSWER_BASE64] = {501, "5.5.2", "That is no base64"},
-    [ANSWER_EXCHANGE] = {501, "5.5.2", "That does not belong into this exchange"},
-    [ANSWER_CANCELLED] = {501, "5.7.0", "Cancelled"},
-    [ANSWER_NO_EXPN] = {502, "5.5.1", "Lists are not expanded here"},
-    [ANSWER_NO_TLS] = {502, "5.5.1", "TLS is not offered here"},
-    [ANSWER_NO_AUTH] = {502, "5.5.1", "Nobody logs in at this service"},
-    [ANSWER_NO_TLS_HERE] = {503, "5.5.1", "STARTTLS comes after EHLO, outside a transaction"},
-    [ANSWER_NO_AUTH_HERE] = {503, "5.5.1", "AUTH comes after EHLO, outside a transaction"},
-    [ANSWER_AUTH_TWICE] = {503, "5.5.1", "You are logged in already"},
-    [ANSWER_TLS_TWICE] = {503, "5.5.1", "TLS is on already"},
-    [ANSWER_NO_MAIL_HERE] = {503, "5.5.1", "MAIL comes after EHLO, once in a transaction"},
-    [ANSWER_NO_RCPT_HERE] = {503, "5.5.1", "RCPT comes after MAIL"},
-    [ANSWER_NO_DATA_HERE] = {503, "5.5.1", "DATA comes after MAIL and an accepted RCPT"},
-    [ANSWER_GREETING_FIRST] = {503, "5.5.1", "Wait for the greeting"},
-    [ANSWER_NO_HELP] = {504, "5.5.4", "There is no help on that"},
-    [ANSWER_MECHANISM] = {504, "5.5.4", "This mechanism is not offered, EHLO lists them"},
-    [ANSWER_TLS_FIRST] = {530, "5.7.0", "Issue STARTTLS first, then AUTH"},
-    [ANSWER_LOGIN_FIRST] = {530, "5.7.0", "Log in first, by AUTH"},
-    [ANSWER_WRONG] = {535, "5.7.8", "Name or password is wrong"},
-    [ANSWER_AUTH_CLEAR] = {538, "5.7.11", "Nobody logs in without TLS: issue STARTTLS first"},
-    [ANSWER_UNKNOWN_USER] = {550, "5.1.1", "No such user here"},
-    [ANSWER_NOT_OURS] = {550, "5.7.1", "Not a domain of this host, and nothing is relayed"},
-    [ANSWER_BARE] = {550, "5.6.11", "Text with NUL, or CR or LF alone: lines end with CRLF"},
-    [ANSWER_TOO_LARGE] = {552, "5.3.4", "Message too large"},
-    [ANSWER_LONG_HEADER] = {552, "5.3.4", "Message header larger than 1 MiB"},
-    [ANSWER_EIGHT_BIT] = {553, "5.6.7", "Addresses must be ASCII, SMTPUTF8 is not offered"},
-    [ANSWER_NOT_YOURS] = {553, "5.7.1", "Not your address: send as your own mail name"},
-    [ANSWER_AMBIGUOUS] = {553, "5.1.4", "Ambiguous: several users have that name"},
-    [ANSWER_LOOP] = {554, "5.4.6", "Too many Received fields: the mail goes in circles"},
-    [ANSWER_EARLY] = {554, "5.5.0", "You spoke before the greeting, closing"},
-    [ANSWER_AHEAD] = {554, "5.5.0", "Input came before the reply, closing"},
-    [ANSWER_PARAMETER] = {555, "5.5.4", "Parameter not known here"},
-};
 
 static const enum answer verdict_answers[RECEIVER_VERDICTS] = {
     [RECEIVER_GOOD] = ANSWER_RECIPIENT,      [RECEIVER_UNKNOWN] = ANSWER_UNKNOWN_USER,
@@ -151,14 +14,9 @@ static const enum answer verdict_answers[RECEIVER_VERDICTS] = {
     [RECEIVER_NOT_YOURS] = ANSWER_NOT_YOURS, [RECEIVER_WRONG] = ANSWER_WRONG,
 };
 
-static void say(enum answer a, struct buf *out)
-{
-    reply_write(out, answers[a].code, answers[a].enhanced, span_of(answers[a].text));
-}
-
 static void say_closing(struct receiver *r, enum answer a, struct buf *out)
 {
-    say(a, out);
+    answer_say(a, out);
     r->phase = RECEIVER_CLOSED;
 }
 
@@ -168,7 +26,7 @@ static void refuse(struct receiver *r, enum answer a, struct buf *out)
     if (++r->errors > RECEIVER_ERRORS)
         say_closing(r, ANSWER_ERRORS, out);
     else
-        say(a, out);
+        answer_say(a, out);
 }
 
 static void drop_message(struct receiver *r, const char *why)
@@ -198,14 +56,6 @@ static void to_idle(struct receiver *r, struct buf *out)
         say_closing(r, ANSWER_STOPPING, out);
 }
 
-/* No exchange any more. */
-static void end_exchange(struct receiver *r)
-{
-    sasl_free(r->sasl);
-    r->sasl = NULL;
-    r->phase = RECEIVER_IDLE;
-}
-
 /* HELO and EHLO. */
 
 /* The name in its written form if it is a domain or a literal, else "unknown": it goes into the
@@ -222,13 +72,9 @@ static void take_helo(struct receiver *r, struct span name)
         span_copy(SPAN("unknown"), r->helo, sizeof(r->helo));
 }
 
-static void offer_logins(const struct receiver *r, struct buf *text)
+static struct auth_session auth_session(const struct receiver *r)
 {
-    if (!r->submission || !r->secure)
-        return;
-    buf_adds(text, "\nAUTH");
-    for (size_t i = 0; sasl_name(i) != NULL; i++)
-        buf_printf(text, " %s", sasl_name(i));
+    return (struct auth_session){r->submission, r->secure, r->authenticated, r->esmtp};
 }
 
 static void begin_session(struct receiver *r, struct span args, bool esmtp, struct buf *out)
@@ -241,6 +87,7 @@ static void begin_session(struct receiver *r, struct span args, bool esmtp, stru
     }
     take_helo(r, args);
     r->esmtp = esmtp;
+    const struct auth_session who = auth_session(r);
     r->events->greeted(r->arg, args);
     buf_adds(&text, r->site->host);
     if (esmtp)
@@ -249,7 +96,7 @@ static void begin_session(struct receiver *r, struct span args, bool esmtp, stru
     if (esmtp && !r->secure && r->events->starttls(r->arg))
         buf_adds(&text, "\nSTARTTLS");
     if (esmtp)
-        offer_logins(r, &text);
+        auth_offer(&who, &text);
     if (!reply_write(out, 250, NULL, BUF_SPAN(&text)) || text.failed)
         out->failed = true;
     buf_free(&text);
@@ -286,7 +133,7 @@ static void do_starttls(struct receiver *r, struct span args, struct buf *out)
     } else if (!r->events->starttls(r->arg)) {
         refuse(r, ANSWER_NO_TLS, out);
     } else {
-        say(ANSWER_TLS, out);
+        answer_say(ANSWER_TLS, out);
         r->phase = RECEIVER_TLS;
     }
 }
@@ -305,146 +152,64 @@ void receiver_secured(struct receiver *r, struct buf *out)
         say_closing(r, ANSWER_STOPPING, out);
 }
 
-/* AUTH, RFC 4954. */
+/* AUTH: auth.c says what is next. */
 
-static void say_challenge(struct receiver *r, struct buf *challenge, struct buf *out)
+static struct sasl_users sasl_users(const struct receiver *r)
 {
-    struct buf text = {0};
-
-    if (!base64_encode(BUF_SPAN(challenge), &text) ||
-        !reply_write(out, 334, NULL, BUF_SPAN(&text)) || text.failed)
-        out->failed = true;
-    buf_free(&text);
-    r->phase = RECEIVER_AUTH;
+    return (struct sasl_users){r->events->secret, r->events->nonce, r->arg};
 }
 
-static void log_in(struct receiver *r, struct buf *out)
+static void follow(struct receiver *r, struct auth_turn turn, struct buf *out)
 {
-    end_exchange(r);
-    r->authenticated = true;
-    say(ANSWER_LOGGED_IN, out);
-    if (r->stopping)
+    static const enum receiver_phase phases[] = {[AUTH_REFUSE] = RECEIVER_IDLE,
+                                                 [AUTH_FAIL] = RECEIVER_IDLE,
+                                                 [AUTH_DONE] = RECEIVER_IDLE,
+                                                 [AUTH_ASK] = RECEIVER_AUTH,
+                                                 [AUTH_CHECK] = RECEIVER_LOGIN};
+
+    r->phase = phases[turn.next];
+    if (turn.next == AUTH_DONE)
+        r->authenticated = true;
+    if (turn.next == AUTH_REFUSE)
+        refuse(r, turn.answer, out);
+    else if (turn.answer != ANSWER_NONE)
+        answer_say(turn.answer, out);
+    if (r->auth.wrong >= RECEIVER_LOGINS)
+        say_closing(r, ANSWER_LOGINS, out);
+    else if (r->stopping && r->phase == RECEIVER_IDLE)
         say_closing(r, ANSWER_STOPPING, out);
-}
-
-static void break_off(struct receiver *r, enum answer a, struct buf *out)
-{
-    end_exchange(r);
-    refuse(r, a, out);
-    if (r->stopping && r->phase != RECEIVER_CLOSED)
-        say_closing(r, ANSWER_STOPPING, out);
-}
-
-static void go_on(struct receiver *r, enum sasl_result result, struct buf *challenge,
-                  struct buf *out)
-{
-    switch (result) {
-    case SASL_ASK:
-        say_challenge(r, challenge, out);
-        break;
-    case SASL_CLAIM:
-        r->phase = RECEIVER_LOGIN;
-        break;
-    case SASL_DONE:
-        log_in(r, out);
-        break;
-    case SASL_MALFORMED:
-        break_off(r, ANSWER_EXCHANGE, out);
-        break;
-    case SASL_TROUBLE:
-        end_exchange(r);
-        say(ANSWER_NO_LOGIN_NOW, out);
-        break;
-    }
-}
-
-static void take_response(struct receiver *r, struct span text, struct buf *out)
-{
-    const struct sasl_users users = {r->events->secret, r->events->nonce, r->arg};
-    struct buf octets = {0}, challenge = {0};
-
-    buf_reserve(&octets, text.n);
-    if (span_eq(text, SPAN("*")))
-        break_off(r, ANSWER_CANCELLED, out);
-    else if (octets.failed)
-        go_on(r, SASL_TROUBLE, NULL, out);
-    else if (!base64_decode(text, &octets))
-        break_off(r, ANSWER_BASE64, out);
-    else
-        go_on(r, sasl_step(r->sasl, &users, BUF_SPAN(&octets), &challenge), &challenge, out);
-    buf_wipe(&octets);
-    buf_wipe(&challenge);
-}
-
-/* Why there can be no login; NONE: there can. */
-static enum answer no_login(const struct receiver *r)
-{
-    const struct {
-        bool is;
-        enum answer answer;
-    } reasons[] = {
-        {!r->submission, ANSWER_NO_AUTH},
-        {!r->secure, ANSWER_AUTH_CLEAR},
-        {r->authenticated, ANSWER_AUTH_TWICE},
-        {!r->esmtp, ANSWER_NO_AUTH_HERE},
-    };
-
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-        if (reasons[i].is)
-            return reasons[i].answer;
-    return ANSWER_NONE;
 }
 
 static void do_auth(struct receiver *r, struct span args, struct buf *out)
 {
-    size_t end = span_find(args, ' ');
-    struct span response = span_trim(span_from(args, end));
-    enum answer a = no_login(r);
-    bool known = true;
+    const struct auth_session s = auth_session(r);
+    const struct sasl_users users = sasl_users(r);
 
-    if (a == ANSWER_NONE && (args.n == 0 || span_find(response, ' ') < response.n))
-        a = ANSWER_AUTH_SYNTAX;
-    if (a == ANSWER_NONE) {
-        r->sasl = sasl_new((struct span){args.p, end}, &known);
-        a = !known ? ANSWER_MECHANISM : r->sasl == NULL ? ANSWER_NO_LOGIN_NOW : ANSWER_NONE;
-    }
-    if (a != ANSWER_NONE) {
-        refuse(r, a, out);
-    } else if (response.n == 0) {
-        struct buf greeting = {0};
-        buf_adds(&greeting, sasl_greeting(r->sasl));
-        say_challenge(r, &greeting, out);
-        buf_free(&greeting);
-    } else {
-        take_response(r, span_eq(response, SPAN("=")) ? (struct span){"", 0} : response, out);
-    }
+    follow(r, auth_command(&r->auth, &s, &users, args, out), out);
+}
+
+static void take_response(struct receiver *r, struct span text, struct buf *out)
+{
+    const struct sasl_users users = sasl_users(r);
+
+    follow(r, auth_response(&r->auth, &users, text, out), out);
 }
 
 struct sasl *receiver_claim(struct receiver *r)
 {
-    struct sasl *claim = r->sasl;
-
-    r->sasl = NULL;
-    return claim;
+    return auth_claim(&r->auth);
 }
 
 void receiver_login(struct receiver *r, enum receiver_verdict v, struct sasl *claim,
                     struct buf *out)
 {
-    struct buf challenge = {0};
-
-    r->sasl = claim;
-    if (v == RECEIVER_GOOD) {
-        go_on(r, sasl_proven(claim, &challenge), &challenge, out);
-        buf_free(&challenge);
-        return;
-    }
-    end_exchange(r);
-    say(v == RECEIVER_WRONG ? ANSWER_WRONG : ANSWER_NO_LOGIN_NOW, out);
-    if (v == RECEIVER_WRONG && ++r->logins >= RECEIVER_LOGINS)
-        say_closing(r, ANSWER_LOGINS, out);
-    else if (r->stopping)
-        say_closing(r, ANSWER_STOPPING, out);
+    follow(r,
+           auth_checked(&r->auth, claim,
+                        v == RECEIVER_GOOD    ? AUTH_FITS
+                        : v == RECEIVER_WRONG ? AUTH_WRONG
+                                              : AUTH_UNCHECKED,
+                        out),
+           out);
 }
 
 /* MAIL and RCPT. */
@@ -571,7 +336,7 @@ static void do_mail(struct receiver *r, struct span args, struct buf *out)
         return;
     enum answer a = take_parameters(r, rest);
     if (a == ANSWER_TOO_LARGE) {
-        say(a, out);
+        answer_say(a, out);
         return;
     }
     if (a != ANSWER_NONE) {
@@ -582,13 +347,13 @@ static void do_mail(struct receiver *r, struct span args, struct buf *out)
     if (v == RECEIVER_GOOD)
         v = r->events->room(r->arg, r->size);
     if (v != RECEIVER_GOOD) {
-        say(verdict_answers[v], out);
+        answer_say(verdict_answers[v], out);
         return;
     }
     r->envelope.from = from;
     r->envelope.have_from = true;
     r->phase = RECEIVER_MAIL;
-    say(ANSWER_SENDER, out);
+    answer_say(ANSWER_SENDER, out);
 }
 
 /* FNV-1a, without regard to case as far as ASCII has it: equal addresses have equal hashes. The
@@ -669,7 +434,7 @@ static void do_rcpt(struct receiver *r, struct span args, struct buf *out)
         return;
     }
     if (r->recipients == ENVELOPE_TO_MAX) {
-        say(ANSWER_MANY_RECIPIENTS, out);
+        answer_say(ANSWER_MANY_RECIPIENTS, out);
         return;
     }
     enum receiver_verdict v = r->events->recipient(r->arg, &rcpt, &to);
@@ -681,7 +446,7 @@ static void do_rcpt(struct receiver *r, struct span args, struct buf *out)
         r->recipients++;
         r->phase = RECEIVER_RCPT;
     }
-    say(verdict_answers[v], out);
+    answer_say(verdict_answers[v], out);
 }
 
 /* DATA. */
@@ -694,7 +459,7 @@ static void do_data(struct receiver *r, struct span args, struct buf *out)
     }
     enum receiver_verdict v = r->events->begin(r->arg);
     if (v != RECEIVER_GOOD) {
-        say(verdict_answers[v], out);
+        answer_say(verdict_answers[v], out);
         to_idle(r, out);
         return;
     }
@@ -702,7 +467,7 @@ static void do_data(struct receiver *r, struct span args, struct buf *out)
     r->message = true;
     r->refused = ANSWER_NONE;
     r->phase = RECEIVER_DATA;
-    say(ANSWER_GO_ON, out);
+    answer_say(ANSWER_GO_ON, out);
 }
 
 /* What is wrong with the text so far. */
@@ -729,7 +494,7 @@ static void end_text(struct receiver *r, struct buf *out)
     if (r->refused != ANSWER_NONE) {
         /* All of the text decides, in whatever pieces it came; a reload may have raised a limit. */
         enum answer a = fault_of(r);
-        say(a != ANSWER_NONE ? a : (enum answer)r->refused, out);
+        answer_say(a != ANSWER_NONE ? a : r->refused, out);
         to_idle(r, out);
         return;
     }
@@ -745,7 +510,7 @@ static void take_text(struct receiver *r, struct span *in, struct buf *out)
     if (r->message) {
         r->refused = fault_of(r);
         if (r->refused != ANSWER_NONE)
-            drop_message(r, answers[r->refused].text);
+            drop_message(r, answer_text(r->refused));
         else if (to != NULL)
             r->events->took(r->arg);
     }
@@ -765,7 +530,7 @@ void receiver_committed(struct receiver *r, enum receiver_verdict v, const char 
             out->failed = true;
         buf_free(&text);
     } else {
-        say(verdict_answers[v], out);
+        answer_say(verdict_answers[v], out);
     }
     to_idle(r, out);
 }
@@ -778,7 +543,7 @@ static void do_rset(struct receiver *r, struct span args, struct buf *out)
         refuse(r, ANSWER_NO_ARGUMENT, out);
         return;
     }
-    say(ANSWER_OK, out);
+    answer_say(ANSWER_OK, out);
     if (r->phase != RECEIVER_START)
         to_idle(r, out);
 }
@@ -787,7 +552,7 @@ static void do_noop(struct receiver *r, struct span args, struct buf *out)
 {
     (void)r;
     (void)args; /* 4.1.1.9: a string may follow, and means nothing */
-    say(ANSWER_OK, out);
+    answer_say(ANSWER_OK, out);
 }
 
 static void do_vrfy(struct receiver *r, struct span args, struct buf *out)
@@ -799,13 +564,13 @@ static void do_vrfy(struct receiver *r, struct span args, struct buf *out)
         return;
     }
     if (!r->site->vrfy) {
-        say(ANSWER_VRFY, out); /* whoever it is: VRFY is no oracle */
+        answer_say(ANSWER_VRFY, out); /* whoever it is: VRFY is no oracle */
         return;
     }
     enum receiver_verdict v = r->events->verify(r->arg, args, &text);
     if (v != RECEIVER_GOOD || text.failed) {
         if (!is_guessing(r, v, out))
-            say(v == RECEIVER_GOOD ? ANSWER_TROUBLE : verdict_answers[v], out);
+            answer_say(v == RECEIVER_GOOD ? ANSWER_TROUBLE : verdict_answers[v], out);
     } else if (!reply_write(out, 250, "2.1.5", BUF_SPAN(&text))) {
         out->failed = true;
     }
@@ -991,11 +756,9 @@ static void take_line(struct receiver *r, struct span *in, struct buf *out)
     if (!gather_line(r, in))
         return;
     if (r->phase == RECEIVER_AUTH && r->line_long)
-        break_off(r, ANSWER_AUTH_LONG, out);
+        follow(r, auth_break(&r->auth, ANSWER_AUTH_LONG), out);
     else if (r->line_long)
         refuse(r, may_be_long(r) ? ANSWER_AUTH_LONG : ANSWER_LINE_LONG, out);
-    else if (r->phase == RECEIVER_AUTH && has_stray_octet(whole_line(r)))
-        break_off(r, ANSWER_BASE64, out);
     else if (r->phase == RECEIVER_AUTH)
         take_response(r, whole_line(r), out);
     else
@@ -1030,7 +793,7 @@ void receiver_close(struct receiver *r)
     drop_message(r, "connection lost");
     forget(r);
     clear_line(r);
-    end_exchange(r);
+    auth_end(&r->auth);
     r->phase = RECEIVER_CLOSED;
 }
 

@@ -16,8 +16,9 @@
 #define SSMTP_SESSION_H
 
 #include "lib/envelope.h"
+#include "ssmtp/answer.h"
+#include "ssmtp/auth.h"
 #include "ssmtp/data.h"
-#include "ssmtp/sasl.h"
 
 enum receiver_phase {
     RECEIVER_CONNECTED = 1, /* receiver_greet() was not called yet */
@@ -107,8 +108,7 @@ struct receiver {
     bool submission;    /* set it after receiver_open(): mail is taken of those who log in */
     bool trusted;       /* the same: but this client need not */
     bool authenticated; /* he did */
-    unsigned logins;    /* that failed */
-    struct sasl *sasl;  /* in AUTH and LOGIN */
+    struct auth auth;   /* in AUTH and LOGIN; and the logins that failed */
     bool stopping;      /* 421 when the transaction in hand is over */
     bool message;       /* between `begin` and WAIT or `drop` */
     bool quit;          /* the client closed the session, by QUIT */
@@ -119,7 +119,7 @@ struct receiver {
     unsigned recipients; /* RCPT accepted, the same ones too */
     uint64_t size;       /* announced by SIZE=, or 0 */
     struct data data;
-    unsigned refused; /* why the message was dropped (a row of session.c); 0: it was not */
+    enum answer refused; /* why the message was dropped; NONE: it was not */
     unsigned errors, strangers, idling;
 
     char line[RECEIVER_LINE]; /* as far as it came */

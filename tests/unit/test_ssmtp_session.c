@@ -413,7 +413,7 @@ static void logins_are_answered(void **state)
         if (strcmp(codes(&f, got, sizeof(got)), rows[i].codes) != 0 ||
             f.r.authenticated != rows[i].in)
             fail_msg("row %zu: %s", i, got);
-        assert_null(f.r.sasl);
+        assert_null(f.r.auth.sasl);
         close_session(&f);
     }
 }
