@@ -186,7 +186,10 @@ static int replay(struct work *w)
         if (each_file(w, show_released) < 0)
             return -1;
     } while (w->shown > before);
-    return w->shown > 0 ? sync_queues(w) : 0;
+    /* Also where nothing is left to be shown: a start before this one may have shown it, and died
+     * before it synced that. The journal may be removed next, which alone knows the dotted names.
+     */
+    return sync_queues(w);
 }
 
 static int recover_one(const struct recovery *r, struct redo *redo)

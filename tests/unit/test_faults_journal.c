@@ -245,6 +245,27 @@ static int own_larger(void *arg)
     return own_of(2 * JOURNAL_SIZE_MIN);
 }
 
+/* All is shown, and nobody knows whether that was synced. */
+static void *prepare_shown(void)
+{
+    prepare_left();
+    assert_true(recover_all(&recovery));
+    return &place;
+}
+
+/* A journal goes only when each queue is synced. */
+static void it_stays_until_synced(void *arg, int result, const struct fault *f)
+{
+    enum { QUEUES = 3 };
+    struct stat st;
+
+    (void)arg;
+    if (f->call == NULL || f->error == EINTR || f->number > QUEUES)
+        return;
+    FAULT_EXPECT(result < 0 && fstatat(spool->work, "SSMTP.1.JOURNAL", &st, 0) == 0 &&
+                 st.st_size == JOURNAL_SIZE_MIN);
+}
+
 static void it_is_there(void *arg, int result, const struct fault *f)
 {
     (void)arg, (void)result, (void)f;
@@ -344,6 +365,13 @@ static const struct fault_case cases[] = {
      {ENOENT},
      NULL,
      LIES},
+    {"of another size, all shown",
+     prepare_shown,
+     own_larger,
+     it_stays_until_synced,
+     {0},
+     " fsync ",
+     {0}},
     {"a journal without a head", prepare_headless, own, it_was_put_aside, {ENOENT}, NULL, LIES},
     {"files that went",
      prepare_strays,
