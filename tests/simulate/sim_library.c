@@ -11,6 +11,7 @@
 
 #include "tests/simulate/sim.h"
 #include "tests/simulate/sim_files.h"
+#include "tests/simulate/sim_login.h"
 #include "tests/simulate/sim_net.h"
 #include "tests/simulate/sim_oracle.h"
 #include "tests/simulate/sim_world.h"
@@ -466,7 +467,7 @@ ssize_t __wrap_send(int fd, const void *octets, size_t n, int flags)
     struct call c = call_begin("send", 2, NULL, fd);
     struct ofd *o = file_at(c.p, fd);
     size_t seen = o == NULL || o->seen > n ? 0 : o->seen;
-    oracle_sends(c.p, o, (const char *)octets + seen, n - seen);
+    login_sends(c.p, o, (const char *)octets + seen, n - seen);
     ssize_t taken = net_send(sock_at(fd), octets, n);
     if (o != NULL)
         o->seen = n - (taken < 0 ? 0 : (size_t)taken);

@@ -57,16 +57,21 @@ static const struct {
     const char *parent, *name;
     enum folder folder;
 } directories[] = {
-    {"jes", "RMT21", PLACE_REMOTE}, {"jes", "POST", PLACE_POST}, {"jes", "PRT", PLACE_PRT},
-    {"jes", "HOLD", PLACE_HOLD},    {"jes", "DEAD", PLACE_DEAD}, {"spool", "mail", PLACE_MAIL},
-    {"spool", "work", PLACE_WORK},  {"*.open", "in", PLACE_IN},  {"*.done", "in", PLACE_IN},
-    {"*.open", "*", PLACE_PART},    {"*.done", "*", PLACE_PART}, {"mail", ".OFFER-*", PLACE_OFFER},
+    {"jes", "RMT21", PLACE_REMOTE},    {"jes", "POST", PLACE_POST},   {"jes", "PRT", PLACE_PRT},
+    {"jes", "SUBMIT", PLACE_POST},     {"jes", "HOLD", PLACE_HOLD},   {"jes", "DEAD", PLACE_DEAD},
+    {"spool", "mail", PLACE_MAIL},     {"spool", "work", PLACE_WORK}, {"*.open", "in", PLACE_IN},
+    {"*.done", "in", PLACE_IN},        {"*.open", "*", PLACE_PART},   {"*.done", "*", PLACE_PART},
+    {"mail", ".OFFER-*", PLACE_OFFER},
 };
 
 struct name_used {
     uint64_t stamp;
     uint32_t inode;
 };
+
+/* Where what was received stands. */
+static const char *const arrivals[] = {"POST", "PRT", "SUBMIT"};
+enum { ARRIVALS = sizeof(arrivals) / sizeof(arrivals[0]) };
 
 struct oracle_figures oracle_figures;
 static struct message *messages;
@@ -493,12 +498,11 @@ void oracle_spooled(const struct process *p, const char *queue, const char *name
 /* The file of that name, if it stands there. */
 static struct inode *received_file(const struct process *p, const char *name)
 {
-    static const char *const queues[] = {"POST", "PRT"};
     const struct host *h = host_of(p);
     struct inode *i = NULL;
 
-    for (int q = 0; q < 2; q++) {
-        struct inode *dir = jes_queue(h, queues[q]);
+    for (int q = 0; q < ARRIVALS; q++) {
+        struct inode *dir = jes_queue(h, arrivals[q]);
         struct inode *there = dir == NULL ? NULL : disk_find(&h->disk, dir, name);
         if (there != NULL && (i == NULL || there->number > i->number))
             i = there; /* an older file of the other queue may have that name */
@@ -563,7 +567,6 @@ static void acknowledge(const struct found *f)
 /* A record that is used up must have become a file: what a kill leaves is all there is. */
 static void check_used(const struct process *p, const struct logged *r, const struct found *f)
 {
-    static const char *const queues[] = {"POST", "PRT"};
     struct plain plain = {.number = r->number, .generation = r->generation};
     const struct message *m = message_at(f->id);
     char file[PLAIN_FILE];
@@ -574,8 +577,8 @@ static void check_used(const struct process *p, const struct logged *r, const st
         return; /* a reader has it */
     span_copy(span_of(r->name), plain.name, sizeof(plain.name));
     plain_format(file, &plain);
-    for (int q = 0; q < 2; q++) {
-        struct inode *dir = jes_queue(host_of(p), queues[q]);
+    for (int q = 0; q < ARRIVALS; q++) {
+        struct inode *dir = jes_queue(host_of(p), arrivals[q]);
         if (dir != NULL && disk_find(&host_of(p)->disk, dir, file) != NULL)
             return;
     }
@@ -905,8 +908,8 @@ static void see_arrived(const struct inspection *x, const char *name, const stru
     m->seen |= 1U << f->user;
 }
 
-/* Does the journal that a dotted file belongs to say that its record is used up? */
-static bool is_released(const struct host *h, const struct plain *p)
+/* Will the next start show this dotted file? Its record is used up, or its journal is gone. */
+static bool is_to_be_shown(const struct host *h, const struct plain *p)
 {
     struct inode *work = walk(h, (const char *const[]){"spool", "work", NULL});
     struct journal_head head;
@@ -914,7 +917,8 @@ static bool is_released(const struct host *h, const struct plain *p)
 
     snprintf(name, sizeof(name), "SSMTP.%u.JOURNAL", p->number);
     const struct inode *journal = work == NULL ? NULL : disk_find(&h->disk, work, name);
-    return journal != NULL && journal_head_of(journal, &head) && p->generation <= head.released;
+    return work != NULL &&
+           (journal == NULL || (journal_head_of(journal, &head) && p->generation <= head.released));
 }
 
 static void see_received(void *arg, const char *name, struct inode *i)
@@ -922,10 +926,11 @@ static void see_received(void *arg, const char *name, struct inode *i)
     const struct inspection *x = arg;
     struct plain p;
 
-    if (!visible(name) && (!plain_parse(name, &p) || !is_released(x->host, &p)))
+    if (!visible(name) && (!plain_parse(name, &p) || !is_to_be_shown(x->host, &p)))
         return;
     struct found f = found_in(i);
-    see_arrived(x, name, &f);
+    if (visible(name) || f.whole) /* what is not whole is put aside, and missed if it counted */
+        see_arrived(x, name, &f);
 }
 
 static void see_logged(void *arg, const struct logged *r)
@@ -939,8 +944,8 @@ static void see_logged(void *arg, const struct logged *r)
 
 static void inspect_receiver(struct host *h, const char *when)
 {
-    see_directory(h, when, "jes/POST", jes_queue(h, "POST"), see_received);
-    see_directory(h, when, "jes/PRT", jes_queue(h, "PRT"), see_received);
+    for (int q = 0; q < ARRIVALS; q++)
+        see_directory(h, when, arrivals[q], jes_queue(h, arrivals[q]), see_received);
     struct inspection x = {h, when, "journal", NULL, false};
     each_record(h, see_logged, &x);
     for (uint32_t i = 0; i < opens; i++) {
@@ -983,10 +988,8 @@ void oracle_power_cut(struct host *h)
 
     if (h == &world_hosts[HOST_SENDER] && mail != NULL)
         disk_each(mail, forget, NULL);
-    if (h == &world_hosts[HOST_RECEIVER]) {
-        see_directory(h, "", "POST", jes_queue(h, "POST"), unshow);
-        see_directory(h, "", "PRT", jes_queue(h, "PRT"), unshow);
-    }
+    for (int q = 0; q < ARRIVALS && h == &world_hosts[HOST_RECEIVER]; q++)
+        see_directory(h, "", arrivals[q], jes_queue(h, arrivals[q]), unshow);
     oracle_inspect(h, "after the power cut");
 }
 
@@ -1069,12 +1072,11 @@ static void collect_held(void *arg, const char *name, struct inode *i)
 
 void oracle_collect(struct host *h, bool last)
 {
-    static const char *const queues[] = {"POST", "PRT"};
     uint64_t marker = h->disk.changes;
 
     oracle_last = last;
-    for (int q = 0; q < 2; q++)
-        see_directory(h, "", queues[q], jes_queue(h, queues[q]), collect);
+    for (int q = 0; q < ARRIVALS; q++)
+        see_directory(h, "", arrivals[q], jes_queue(h, arrivals[q]), collect);
     if (h == &world_hosts[HOST_SENDER])
         see_directory(h, "", "HOLD", jes_queue(h, "HOLD"), collect_held);
     if (h->disk.changes != marker)

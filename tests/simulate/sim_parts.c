@@ -12,6 +12,7 @@
 #include "ssmtp/listen.h"
 #include "tests/simulate/sim.h"
 #include "tests/simulate/sim_files.h"
+#include "tests/simulate/sim_login.h"
 #include "tests/simulate/sim_message.h"
 #include "tests/simulate/sim_net.h"
 #include "tests/simulate/sim_oracle.h"
@@ -256,7 +257,7 @@ static void answer(void *arg)
 
     if (r != NULL) {
         r->host = calloc(1, sizeof(*r->host));
-        r->address = calloc(2, sizeof(*r->address));
+        r->address = calloc(3, sizeof(*r->address));
     }
     if (r == NULL || r->host == NULL || r->address == NULL) {
         resolve_free(r);
@@ -266,6 +267,7 @@ static void answer(void *arg)
     r->ttl = 300;
     r->hosts = 1;
     snprintf(r->host->name, sizeof(r->host->name), "%s", q->host);
+    snprintf(r->host->reference, sizeof(r->host->reference), "%s", q->host);
     if (!sim.calm && sim_one_in(50)) {
         r->kind = RESOLVE_LATER;
         r->status = "4.4.3";
@@ -273,6 +275,8 @@ static void answer(void *arg)
     } else if (receiver || strcmp(q->host, DOMAIN_STRANGER) == 0) {
         if (sim_one_in(8))
             add_address(r, DEAD_ADDRESS);
+        if (receiver && login_wanted() && !sim.calm && sim_one_in(8)) /* the answer is forged */
+            add_address(r, world_hosts[HOST_STRANGER].address);
         add_address(r, world_hosts[receiver ? HOST_RECEIVER : HOST_STRANGER].address);
     } else {
         r->kind = RESOLVE_NO_NAME;
@@ -348,7 +352,8 @@ bool __wrap_listen_services(const struct site *site, bool own, struct listen_set
     if (fd < 0)
         return diag_set(d, 0, 0, "no descriptor is left");
     set->fd[0] = fd;
-    set->tls[0] = TLSMODE_STARTTLS; /* no certificate: none is offered */
+    set->tls[0] = TLSMODE_STARTTLS; /* offered where there is a certificate: for logins */
+    set->submission[0] = login_wanted();
     set->n = 1;
     return true;
 }
@@ -385,8 +390,10 @@ int __wrap_program_start(struct program *p, int argc, char **argv, bool users_op
     p->users_optional = users_optional;
     p->member = "simulated";
     p->log = (struct msg_log){p->name, MSG_STDERR};
-    p->site = site_parse(span_of(sender ? sender_member : receiver_member), "simulated", &d);
-    p->users = usertable_parse(span_of(sender ? sender_users : receiver_users), &d);
+    p->site = site_parse(span_of(login_member(sender, sender ? sender_member : receiver_member)),
+                         "simulated", &d);
+    p->users =
+        usertable_parse(span_of(login_users(sender, sender ? sender_users : receiver_users)), &d);
     if (p->site != NULL && p->users != NULL)
         return -1;
     sim_trace(process_current()->name, "configuration", d.text, (long)d.line);

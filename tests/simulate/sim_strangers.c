@@ -11,6 +11,7 @@
 #include "ssmtp/listen.h"
 #include "tests/simulate/sim.h"
 #include "tests/simulate/sim_actors.h"
+#include "tests/simulate/sim_login.h"
 #include "tests/simulate/sim_message.h"
 #include "tests/simulate/sim_oracle.h"
 #include "tests/simulate/sim_world.h"
@@ -21,6 +22,7 @@ struct guest {
     struct wire *wire;
     struct buf in, message;
     bool in_text, mad; /* mad: it says anything, else it follows the protocol for once */
+    bool wants_tls;    /* the handshake is next */
 };
 
 static const char *const sayings[] = {
@@ -109,7 +111,7 @@ static void note_recipient(struct guest *g, struct span line)
 
 static void take_command(struct guest *g, struct span line)
 {
-    const char *reply = "500 what\r\n";
+    const char *reply = "500 what\r\n", *lure = login_stranger_hears(line);
 
     note_recipient(g, line);
     for (size_t i = 0; i < sizeof(manners) / sizeof(manners[0]); i++)
@@ -118,6 +120,11 @@ static void take_command(struct guest *g, struct span line)
     bool obeys = !g->mad || sim_one_in(2);
     if (!obeys) {
         say_anything(g);
+        return;
+    }
+    if (lure != NULL) {
+        say(g, lure);
+        g->wants_tls = span_starts_nocase(line, SPAN("STARTTLS"));
         return;
     }
     g->in_text = reply[0] == '3';
@@ -138,6 +145,23 @@ static void take_text(struct guest *g, struct span line)
         say_anything(g);
 }
 
+static void on_guest_secured(void *arg)
+{
+    (void)arg;
+}
+
+/* What came in clear behind STARTTLS is forgotten. */
+static void begin_tls(struct guest *g)
+{
+    struct diag d;
+    struct tls *t = tls_accept(NULL, &d);
+
+    g->wants_tls = false;
+    buf_clear(&g->in);
+    if (t != NULL)
+        wire_secure(g->wire, t, on_guest_secured);
+}
+
 static void on_octets(void *arg, struct span octets)
 {
     struct guest *g = arg;
@@ -153,6 +177,8 @@ static void on_octets(void *arg, struct span octets)
         else
             take_command(g, line);
         buf_consume(&g->in, end + 1);
+        if (g->wants_tls)
+            begin_tls(g);
     }
     if (g->mad && sim_one_in(20))
         free_guest(g);

@@ -8,6 +8,7 @@
 
 #include "tests/simulate/sim.h"
 #include "tests/simulate/sim_actors.h"
+#include "tests/simulate/sim_login.h"
 #include "tests/simulate/sim_net.h"
 #include "tests/simulate/sim_oracle.h"
 
@@ -241,9 +242,11 @@ static void start_job(void)
 
 static void start_client(void)
 {
+    void (*main)(struct process * p) =
+        login_wanted() && sim_one_in(2) ? actor_burglar : actor_strange_client;
+
     if (clients_running < 2 && !link_is_down &&
-        process_start(&world_hosts[HOST_STRANGER], "visitor", 0, actor_strange_client, client_gone,
-                      NULL) != NULL)
+        process_start(&world_hosts[HOST_STRANGER], "visitor", 0, main, client_gone, NULL) != NULL)
         clients_running++;
     set_agenda(start_client, sim.calm ? NEVER : in_seconds(link_is_down ? 60 : 2));
 }
@@ -539,6 +542,7 @@ static void choose_weather(void)
     until_fault = countdown(weather.fault);
     until_memory = countdown(weather.fault * MEMORY_CALLS);
     net_weather(weather.loss);
+    login_choose();
 }
 
 int64_t world_patience_us(void)

@@ -26,6 +26,7 @@
 
 #include "lib/buf.h"
 #include "tests/simulate/sim.h"
+#include "tests/simulate/sim_login.h"
 #include "tests/simulate/sim_net.h"
 #include "tests/simulate/sim_oracle.h"
 #include "tests/simulate/sim_parts.h"
@@ -55,6 +56,8 @@ static const char *const mistakes[MISTAKES] = {
     [MISTAKE_NO_RELEASE] = "no-release",
     [MISTAKE_RELEASED_EARLY] = "released-early",
     [MISTAKE_NO_REPLAY] = "no-replay",
+    [MISTAKE_LOGIN_UNCHECKED] = "login-unchecked",
+    [MISTAKE_LOGIN_IN_CLEAR] = "login-in-clear",
 };
 
 struct options {
@@ -65,7 +68,7 @@ struct options {
 /* What a run tells its parent. */
 struct figures {
     uint64_t messages, recipients, calls, kills, cuts, faults, links, losses, doubled, bounced,
-        held, inspected, virtual_s;
+        held, inspected, logins, wrong, virtual_s;
 };
 
 static const struct {
@@ -84,6 +87,8 @@ static const struct {
     {"doubled lawfully", offsetof(struct figures, doubled)},
     {"told to the sender", offsetof(struct figures, bounced)},
     {"held", offsetof(struct figures, held)},
+    {"logins", offsetof(struct figures, logins)},
+    {"logins refused", offsetof(struct figures, wrong)},
     {"simulated seconds", offsetof(struct figures, virtual_s)},
 };
 
@@ -175,6 +180,8 @@ static void run(const struct options *o, uint64_t seed, struct figures *f)
         .bounced = oracle_figures.bounced,
         .held = oracle_figures.held,
         .inspected = oracle_figures.inspected,
+        .logins = login_figures.good,
+        .wrong = login_figures.wrong,
         .virtual_s = (uint64_t)(sim.now_us / 1000000),
     };
 }
