@@ -309,7 +309,7 @@ static enum address_error take_route(struct scan *s)
 
     if (peek(s) != '@')
         return ADDRESS_GOOD;
-    do {
+    for (;;) {
         if (peek(s) != '@')
             return misplaced(s, ADDRESS_BAD_ROUTE);
         s->at++;
@@ -317,7 +317,10 @@ static enum address_error take_route(struct scan *s)
             return e == ADDRESS_BAD_DOMAIN ? ADDRESS_BAD_ROUTE : e;
         if ((e = within(s, 0, ADDRESS_PATH_MAX, ADDRESS_TOO_LONG)) != ADDRESS_GOOD)
             return e;
-    } while (peek(s) == ',' && s->at++ < s->text.n);
+        if (peek(s) != ',')
+            break;
+        s->at++;
+    }
     if (peek(s) != ':')
         return misplaced(s, ADDRESS_BAD_ROUTE);
     s->at++;

@@ -43,7 +43,7 @@ static bool tidy_name(struct span name, char *out, size_t size)
             return false;
         if (c == '-' && n == 3 && memcmp(out, "IBM", 3) == 0)
             continue;
-        out[n++] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+        out[n++] = c >= 'a' ? (char)(c - 'a' + 'A') : c; /* of what may stand here z is the last */
     }
     out[n] = '\0';
     return n > 0;

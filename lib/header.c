@@ -22,12 +22,13 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* Drops the line end at the end of s: LF, CR LF, or (last line of a text) nothing. */
+/* Drops the line end at the end of a field, which has a name and a colon before it: LF, CR LF, or
+ * (last line of a text) nothing. */
 static struct span without_end(struct span s)
 {
-    if (s.n > 0 && s.p[s.n - 1] == '\n') {
+    if (s.p[s.n - 1] == '\n') {
         s.n--;
-        if (s.n > 0 && s.p[s.n - 1] == '\r')
+        if (s.p[s.n - 1] == '\r')
             s.n--;
     }
     return s;

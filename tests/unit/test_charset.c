@@ -144,6 +144,7 @@ static void test_ebcdic_facts(void **state)
          "B\nC"},
         {"IBM037", IN("\xC1\x15\xC2\x25\xC3"), true, "A\nB\nC"},
         {"IBM500", IN("\xC1\x15\xC2\x25\x15"), true, "A\nB\n\n"},
+        {"IBM500", IN("\xC1\x15\xC2"), true, "A\nB"},
         {"IBM500", IN("\xC1\x15\xC2\x25\x15"), false,
          "A\xC2\x85"
          "B\n\xC2\x85"},

@@ -204,6 +204,8 @@ static void continuations_are_joined(void **state)
          "1 A JOB X; 3 S EXEC", "IEF677I@2:0"},
         {"//A JOB X  comment                                                     *\n//S EXEC\n",
          "1 A JOB X; 2 S EXEC", ""},
+        {"//A JOB X  comment                                                     *\n", "1 A JOB X",
+         ""},
     };
 
     (void)state;

@@ -76,6 +76,10 @@ static void refuses_other_names(void **state)
     static const char *const bad[] = {
         "",
         "OUT",
+        "OUT.",
+        "OUT.D2632",
+        "OUT.D26325.T190745",
+        "OUT.D26325.T1907450.N",
         "OUT.D26325.T1907450.N000",
         "OUT.D26325.T1907450.N00010",
         "OUT.D26325.T1907450.N0000",

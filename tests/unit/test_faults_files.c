@@ -117,6 +117,42 @@ static void still_there(void *arg, int result, const struct fault *f)
     FAULT_EXPECT(place_there(spool->queue[QUEUE_REMOTE], "file"));
 }
 
+/* A file put in another's place, and given away: to whom it belongs already, and to others (which
+ * is counted, not made). */
+
+static void *prepare_replaceable(void)
+{
+    place_clear(&place);
+    place_put(spool->work, "file", "old");
+    return &place;
+}
+
+static int replace_for(uid_t uid)
+{
+    return durable_replace_as(spool->work, "file", "new", 3, 0600, uid, getegid());
+}
+
+static int replace_for_us(void *arg)
+{
+    (void)arg;
+    return replace_for(geteuid());
+}
+
+static int replace_for_others(void *arg)
+{
+    (void)arg;
+    return replace_for(geteuid() + 1);
+}
+
+static void old_or_new(void *arg, int result, const struct fault *f)
+{
+    bool there = place_has(spool->work, "file", "new");
+
+    (void)arg;
+    FAULT_EXPECT(there || (f->call != NULL && result < 0 && place_has(spool->work, "file", "old")));
+    FAULT_EXPECT(result < 0 || there);
+}
+
 /* A library of a catalog. */
 
 static void *prepare_library(void)
@@ -451,6 +487,8 @@ static const struct fault_case cases[] = {
     {"a file with a link", prepare_linked, look, still_there, {0}, NULL, {0}},
     {"a link meanwhile", prepare_linked_meanwhile, look, still_there, {0}, NULL, {0}},
     {"a file that grows", prepare_growing, look, still_there, {0}, NULL, {0}},
+    {"a file anew", prepare_replaceable, replace_for_us, old_or_new, {0}, NULL, {0}},
+    {"a file given away", prepare_replaceable, replace_for_others, old_or_new, {0}, NULL, {0}},
     {"a member", prepare_library, read_member, nothing_to_see, {0}, NULL, {0}},
     {"a configuration", prepare_texts, load_site, good_or_told, {0}, NULL, {FAULT_NOTHING}},
     {"a user table", prepare_texts, load_users, good_or_told, {0}, NULL, {FAULT_NOTHING}},

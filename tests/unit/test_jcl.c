@@ -624,6 +624,8 @@ static void dcbs_are_merged(void **state)
     format = dcb_format(&(struct dcb){0});
     assert_int_equal(format.form, RECORD_TEXT);
     assert_true(dcb_most(&format) == SIZE_MAX);
+    format.lrecl = 133;
+    assert_int_equal(dcb_most(&format), 133);
 }
 
 int main(void)

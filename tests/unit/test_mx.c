@@ -25,6 +25,10 @@ static void names_from_the_wire(void **state)
         {WIRE("\1a"), "a"},
         {WIRE(""), ""},
         {WIRE("\6mail_1\2de"), "mail_1.de"},
+        {WIRE("\4a-0z\1-"), "a-0z.-"},
+        {WIRE("\3a/b"), NULL},
+        {WIRE("\3a:b"), NULL},
+        {WIRE("\3a{b"), NULL},
         {"\4mail", 5, NULL},       /* no end */
         {"\4mai", 4, NULL},        /* a label beyond the end */
         {"", 0, NULL},             /* nothing */
@@ -167,6 +171,8 @@ static void null_and_useless(void **state)
     assert_int_equal(mx_read(data, length, &seed, &list), MX_NULL);
     put(1, 10, "");
     assert_int_equal(mx_read(data, length, &seed, &list), MX_UNUSABLE); /* RFC 7505 3: alone */
+    put(1, 10, "a\r\n");
+    assert_int_equal(mx_read(data, length, &seed, &list), MX_UNUSABLE); /* nor beside a bad one */
     put(1, 10, "a");
     assert_int_equal(mx_read(data, length, &seed, &list), MX_HOSTS);
     assert_int_equal(list.hosts, 1);

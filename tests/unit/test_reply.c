@@ -433,6 +433,7 @@ static void words_are_one_line(void **state)
         {"250\n", "250", 64},
         {"550-5.1.1 No\n550 5.1.1 such\tuser\n", "550 5.1.1 No such user", 64},
         {"550 \xC3\xA4.\n", "550 ??.", 64},
+        {"550 a\x7F\x1F" "b~ \n", "550 a??b~ ", 64},
         {"550 5.1.1 No such user\n", "550 5.1", 8},
         {"550 5.1.1 No such user\n", "550 5.1.1 No such use", 22},
         {"550 5.1.1 No such user\n", "550 5.1.1 No such user", 23},

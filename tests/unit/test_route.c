@@ -11,6 +11,8 @@
 
 #include "usmtp/route.h"
 
+#define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
 static struct site *site;
 
 static void read_site(const char *text)
@@ -133,7 +135,8 @@ static void limits_and_schedules(void **state)
         "ROUTE DOMAIN(b) HOST(r)\n"
         "ROUTE DOMAIN(c) HOST(r) RETRYINT(2H) RETRYMAX(4H)\n"
         "ROUTE DOMAIN(d) HOST(r) RATE(1/D)\n"
-        "ROUTE DOMAIN(e) HOST(r) RETRYCEIL(3H)\n");
+        "ROUTE DOMAIN(e) HOST(r) RETRYCEIL(3H)\n"
+        "ROUTE DOMAIN(f) HOST(r) RETRYMAX(3D)\n");
     assert_true(find("<>", "x@a", &r));
     assert_int_equal(r.connections, 3);
     assert_int_equal(r.connmsgs, 9);
@@ -153,6 +156,10 @@ static void limits_and_schedules(void **state)
     assert_true(find("<>", "x@d", &r));
     assert_int_equal(r.rate.seconds, 86400);
     assert_int_equal(site_longest_ceiling(site), 3 * 3600);
+    assert_true(find("<>", "x@e", &r));
+    assert_string_equal(r.key, "r:25/TLS=VERIFY/RETRY=600/10800/172800");
+    assert_true(find("<>", "x@f", &r));
+    assert_string_equal(r.key, "r:25/TLS=VERIFY/RETRY=600/3600/259200");
     for (const char *p = r.key; *p != '\0'; p++)
         assert_int_not_equal(*p, ' ');
     site_free(site);
@@ -247,18 +254,31 @@ static void presets_fill_what_is_not_said(void **state)
 static void lists_that_are_wrong(void **state)
 {
     static const char *const bad[] = {
-        "",           ",",
-        "a,",         ",a",
-        "a||b",       "|",
-        "a:0",        "a:65536",
-        "a:",         "a:x",
-        ":25",        "[a",
-        "a]",         "[]",
-        "[]:25",      "[1.2.3]x",
-        "[192.0.2.1", "[192.0.2.1]25",
-        "a b",        "a..b",
-        "-",          "a,b,c,d,e,f,g,h,i",
-        "a:25:26",    "[IPv6:1:2]",
+        "",
+        ",",
+        "a,",
+        ",a",
+        "a||b",
+        "|",
+        "a:0",
+        "a:65536",
+        "a:",
+        "a:x",
+        ":25",
+        "[a",
+        "a]",
+        "[]",
+        "[]:25",
+        "[1.2.3]x",
+        "[192.0.2.1",
+        "[192.0.2.1]25",
+        "a b",
+        "a..b",
+        "-",
+        "a,b,c,d,e,f,g,h,i",
+        "a:25:26",
+        "[IPv6:1:2]",
+        "[" X64 X64 X64 X64 X64 "]",
         "[192.0.2]",
     };
     struct nexthop hop[NEXTHOP_MAX];

@@ -12,6 +12,7 @@
 
 #include "lib/site.h"
 
+#define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define HEX32 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 static void reads_the_sample_of_the_design(void **state)
@@ -39,6 +40,12 @@ static void reads_the_sample_of_the_design(void **state)
     assert_non_null(site_service(s, "spool#4"));
     assert_null(site_service(s, "USMTP"));
     assert_int_equal(s->route[0].port, 587);
+    site_free(s);
+    s = site_parse(SPAN("SYSTEM HOST(h)\nSMTP CERT(/c)\nSERVICE NAME(A) SUBMISSION PORT(587)\n"
+                        "SERVICE NAME(B) SUBMISSION PORT(465) TLS(IMPLICIT)\n"),
+                   "X", &d);
+    assert_non_null(s);
+    assert_true(s->service[0].submission && s->service[1].submission);
     site_free(s);
 }
 
@@ -139,6 +146,17 @@ static void names_what_is_wrong_and_where(void **state)
          "needs no secret"},
         {"SYSTEM HOST(h)\nROUTE HOST(r) TLS(MAY) USER(u) AUTH(LOGIN) SECRETFILE(/f)\n", 2, 1,
          "write TLS(VERIFY)"},
+        {"SYSTEM HOST(h)\nROUTE HOST(r) TLS(NONE) USER(u) AUTH(PLAIN) SECRETFILE(/f)\n", 2, 1,
+         "write TLS(VERIFY)"},
+        {"SYSTEM HOST(h)\nROUTE CREDENTIAL('')\n", 2, 18, "CREDENTIAL must be"},
+        {"SYSTEM HOST(h)\nROUTE CREDENTIAL(.x)\n", 2, 18, "CREDENTIAL must be"},
+        {"SYSTEM HOST(h)\nROUTE USER('\xC3\xA4')\n", 2, 12, "without a blank"},
+        {"SYSTEM HOST(h)\nROUTE USER(\x7F)\n", 2, 0, ""},
+        {"SYSTEM HOST(h)\nROUTE USER(" X64 X64 X64 X64 ")\n", 2, 12, "without a blank"},
+        {"SYSTEM HOST(h)\nSERVICE NAME('\xC3\xA4')\n", 2, 14, ""},
+        {"SYSTEM HOST(h)\nDELIVER LMTP(host)\n", 2, 14, ""},
+        {"SYSTEM HOST(h)\nDELIVER LMTP(:24)\n", 2, 14, ""},
+        {"SYSTEM HOST(h)\nDELIVER LMTP('')\n", 2, 14, ""},
         {"SYSTEM HOST([1.2.3])\n", 1, 13, "host name"},
         {"SYSTEM HOST(h) SPOOL(relative)\n", 1, 22, "begins with /"},
         {"  SYSTEM HOST(h)\n", 1, 0, ""},

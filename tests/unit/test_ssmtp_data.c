@@ -339,6 +339,9 @@ static void text_may_be_dropped(void **state)
     assert_true(data_ended(&d));
     assert_int_equal(d.octets, 7);
     assert_int_equal(data_feed(&d, span_from(input, 11), NULL), 0);
+    data_open(&d);
+    assert_int_equal(data_feed(&d, (struct span){"", 0}, NULL), 0);
+    assert_false(data_ended(&d));
 }
 
 static void a_failed_buffer_is_left_alone(void **state)

@@ -211,6 +211,7 @@ static void verified(void **state)
         {"Alex", RECEIVER_GOOD, "<Alex@mail.example.org>"}, /* a mail name comes first */
         {"Ale", RECEIVER_UNKNOWN, ""},
         {"joerg", RECEIVER_GOOD, "<JOERG@mail.example.org>"},
+        {"LIST", RECEIVER_GOOD, "<Alex@mail.example.org>"},
         {"\"j@erg\"", RECEIVER_GOOD, "<\"J@ERG\"@mail.example.org>"},
         {"\"Two Words\"", RECEIVER_GOOD, "<\"two words\"@mail.example.org>"},
         {"postmaster", RECEIVER_GOOD, "<postmaster@mail.example.org>"},
@@ -238,6 +239,42 @@ static void verified(void **state)
     site_free(site);
 }
 
+/* Full names are not searched where that would take long. */
+static void verified_among_many(void **state)
+{
+    enum { FEW = 20000 };
+    struct site *site = read_site(with_office);
+    struct buf text = {0}, to = {0};
+
+    (void)state;
+    buf_adds(&text, "CZQ14CD CDoaks 'Chris Doaks'\n");
+    for (int i = 1; i < FEW; i++)
+        buf_printf(&text, "U%d u%d\n", i, i);
+    for (int more = 0; more < 2; more++) {
+        struct usertable *users = read_table(buf_str(&text));
+        assert_int_equal(recipient_verify(site, users, SPAN("Doaks"), &to),
+                         more ? RECEIVER_UNKNOWN : RECEIVER_GOOD);
+        assert_int_equal(recipient_verify(site, users, SPAN("cdoaks"), &to), RECEIVER_GOOD);
+        usertable_free(users);
+        buf_adds(&text, "MORE more\n");
+    }
+    buf_free(&text);
+    buf_free(&to);
+    site_free(site);
+}
+
+/* For who may relay, <postmaster> is written out; other addresses are not touched. */
+static void postmaster_written_out(void **state)
+{
+    struct site *site = read_site(with_office);
+    struct address a;
+
+    (void)state;
+    assert_true(recipient_postmaster(site, &a));
+    assert_string_equal(a.text, "postmaster@mail.example.org");
+    site_free(site);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +286,8 @@ int main(void)
         cmocka_unit_test(a_literal_as_host),
         cmocka_unit_test(without_an_address_of_our_own),
         cmocka_unit_test(verified),
+        cmocka_unit_test(verified_among_many),
+        cmocka_unit_test(postmaster_written_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

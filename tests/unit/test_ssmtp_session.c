@@ -449,8 +449,11 @@ static void who_logged_in_sends_as_himself(void **state)
     gives(&f, "AUTH PLAIN AHVzZXIAcGVuY2ls\r\n");
     gives(&f, "MAIL FROM:<u2@host.example>\r\nMAIL FROM:<>\r\n"
               "MAIL FROM:<u1@host.example> AUTH=\r\nMAIL FROM:<u1@host.example> AUTH=a=b\r\n"
+              "MAIL FROM:<u1@host.example> AUTH=a\tb\r\n"
+              "MAIL FROM:<u1@host.example> AUTH=a\x7F\r\n"
+              "MAIL FROM:<u1@host.example> AUTH=\xC3\xA4\r\n"
               "MAIL FROM:<u1@host.example> AUTH=<>\r\n");
-    expect_codes(&f, "235 553 553 501 501 250");
+    expect_codes(&f, "235 553 553 501 501 501 501 501 250");
     gives(&f, "AUTH PLAIN AHVzZXIAcGVuY2ls\r\n");
     expect_codes(&f, "503");
     close_session(&f);
@@ -501,8 +504,10 @@ static void long_responses(void **state)
         }
         if (strcmp(codes(&f, got, sizeof(got)), rows[i].with) != 0)
             fail_msg("row %zu with AUTH: %s", i, got);
+        gives(&f, "NOOP ");
+        give(&f, BUF_SPAN(&line)); /* only AUTH may be so long */
         gives(&f, "NOOP\r\n");
-        expect_codes(&f, "250");
+        expect_codes(&f, "500 250");
         assert_int_equal(f.r.long_line.cap, 0);
         buf_free(&line);
         close_session(&f);
@@ -536,6 +541,18 @@ static void a_login_and_the_end(void **state)
     receiver_stop(&f.r, &f.out);
     expect_codes(&f, "");
     check_login(&f);
+    expect_codes(&f, "235 421");
+    close_session(&f);
+
+    /* The end waits for the last step of SCRAM. */
+    begin_submission(&f);
+    gives(&f, "AUTH SCRAM-SHA-256 " SCRAM_FIRST "\r\n");
+    receiver_input(&f.r, SPAN(SCRAM_FINAL "\r\n"), &f.out);
+    assert_int_equal(f.r.phase, RECEIVER_LOGIN);
+    receiver_stop(&f.r, &f.out);
+    check_login(&f);
+    expect_codes(&f, "334 334");
+    gives(&f, "\r\n");
     expect_codes(&f, "235 421");
     close_session(&f);
 
@@ -1217,6 +1234,19 @@ static void strangers_have_an_end(void **state)
     gives(&f, "RCPT TO:<nobody@host.example>\r\n");
     expect_codes(&f, "421");
     close_session(&f);
+    /* Who asks by VRFY is one of them. */
+    begin(&f);
+    f.site.vrfy = true;
+    gives(&f, phases[2].way);
+    f.r.strangers = RECEIVER_STRANGERS - 1;
+    buf_clear(&f.out);
+    gives(&f, "VRFY nobody\r\n");
+    expect_codes(&f, "550");
+    gives(&f, "VRFY two\r\n");
+    expect_codes(&f, "553");
+    gives(&f, "VRFY nobody\r\n");
+    expect_codes(&f, "421");
+    close_session(&f);
 }
 
 static void five_thousand_recipients(void **state)
@@ -1288,6 +1318,26 @@ static const struct {
     {"a\nb\r\n", "12345678901234\r\n", 140000, "", "552 5.3.4 Message too"},
     {"\r\n", "12345678901234\r\n", 140000, "\n.\nMAIL FROM:<x@y.example>\r\n", "552 5.3.4"},
 };
+
+/* A limit that was raised meanwhile does not bring back what was dropped. */
+static void dropped_is_dropped(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    f.site.maxsize = 16;
+    gives(&f, phases[3].way);
+    gives(&f, "DATA\r\n");
+    gives(&f, "more than sixteen octets\r\n");
+    assert_int_equal(f.dropped, 1);
+    f.site.maxsize = 1 << 20;
+    buf_clear(&f.out);
+    gives(&f, ".\r\n");
+    expect_codes(&f, "552");
+    assert_int_equal(f.commits, 0);
+    close_session(&f);
+}
 
 static void bad_texts_are_refused_after_their_end(void **state)
 {
@@ -1473,6 +1523,7 @@ int main(void)
         cmocka_unit_test(five_thousand_recipients),
         cmocka_unit_test(the_same_recipient_counts_once),
         cmocka_unit_test(bad_texts_are_refused_after_their_end),
+        cmocka_unit_test(dropped_is_dropped),
         cmocka_unit_test(stopping),
         cmocka_unit_test(vrfy_answers),
         cmocka_unit_test(vrfy_guesses),

@@ -448,7 +448,16 @@ static void record_texts(void **state)
         {"3 1 1 0x" H32, false},
         {"3  1 1 " H32, false},
     };
+    /* What stands beside the digits and letters, in either half of an octet. */
+    static const char odd[] = "/:@G`g\x7F";
     struct tlsa r;
+
+    for (size_t i = 0; i < sizeof(odd) - 1; i++)
+        for (int half = 0; half < 2; half++) {
+            char text[] = "3 1 1 " H32;
+            text[6 + half] = odd[i];
+            assert_false(tlsa_parse(span_of(text), &r));
+        }
 
     for (size_t i = 0; i < COUNT(cases); i++)
         if (tlsa_parse(span_of(cases[i].text), &r) != cases[i].good)
@@ -467,6 +476,8 @@ static void record_texts(void **state)
     assert_true(tlsa_set(2, 0, 1, (struct span){octets, 32}, &r));
     assert_false(tlsa_set(1, 0, 1, (struct span){octets, 32}, &r));
     assert_false(tlsa_set(259, 0, 1, (struct span){octets, 32}, &r));
+    assert_false(tlsa_set(3, 256, 1, (struct span){octets, 32}, &r));
+    assert_false(tlsa_set(3, 1, 257, (struct span){octets, 32}, &r));
     assert_false(tlsa_set(3, 2, 1, (struct span){octets, 32}, &r));
 }
 

@@ -17,6 +17,8 @@
 #include "usertable/entry.h"
 #include "usertable/siphash.h"
 
+#define X60 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X64 X60 "xxxx"
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define IN(literal)                                                                                \
     {                                                                                              \
@@ -140,6 +142,9 @@ static const struct fault faults[] = {
     {IN("A b FORWARD(c)"), 1, 13, "no entry has the user ID or mail name c:"},
     {IN("A b\nC d FORWARD( b, e@f ,x y)"), 2, 22, "no entry has the user ID or mail name x:"},
     {IN("A b FORWARD(\"\")"), 1, 13, "no entry"},
+    {IN("A b FORWARD(\"x@y\")"), 1, 13, "name \"x@y\":"},
+    {IN("A b FORWARD(" X64 ")"), 1, 13, "name " X64 ":"},
+    {IN("A b FORWARD(\"x " X60 "\")"), 1, 13, "name \"x " X60 "\":"},
     {IN("A b FORWARD(C)\nC d FORWARD(E)\nE f"), 1, 13, "C is a list itself (line 2)"},
     {IN("A b FORWARD(x@y D)\nC d FORWARD(x@y z@y)"), 1, 17, "D is a list itself (line 2)"},
     {IN("A b FORWARD(B C)\nC d FORWARD(A C)"), 1, 15, "C is a list itself (line 2)"},
@@ -311,6 +316,8 @@ static void test_find(void **state)
         {IN("sales dept"), "SALES"},
         {IN("car"), "CAR"},
         {IN("a@b"), "A@B"},
+        {IN("a{b"), NULL},
+        {IN("CZQ14C\x7F"), NULL},
         {IN("CZQ14C"), NULL},
         {IN("CZQ14CDX"), NULL},
         {IN("cdoak"), NULL},
@@ -596,6 +603,7 @@ static void test_members(void **state)
         {"alone@site.example", "alone@site.example", false},
         {"D", "D", true},
         {"\"d e\"", "\"d e\"", true},
+        {"\"f@g\"", "\"f@g\"", true},
         {"J\xC3\x96RG", "J\xC3\x96RG", true},
     };
     struct diag d;
@@ -611,7 +619,7 @@ static void test_members(void **state)
         buf_clear(&b);
         buf_printf(&b, "A alone FORWARD(%s)\nB b\nC c FORWARD(C c@far.example)\nD \"d e\"\n",
                    cases[i].forward);
-        buf_adds(&b, "E j\xC3\xB6rg\n");
+        buf_adds(&b, "E j\xC3\xB6rg\nF \"f@g\"\n");
         struct usertable *t = usertable_parse_for(site, BUF_SPAN(&b), &d);
         if (t == NULL)
             fail_msg("%s: %zu:%zu: %s", cases[i].forward, d.line, d.column, d.text);
