@@ -50,7 +50,7 @@ SRC_usertable := usertable/main.c
 LIBS          := -levent_core -lunistring -Wl,--as-needed -lssl -Wl,--no-as-needed -lcrypto -lseccomp -lcap
 
 UNIT  := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
-TOOLS := $(patsubst tests/tools/%.c,%,$(wildcard tests/tools/*.c)) killat inventory
+TOOLS := $(patsubst tests/tools/%.c,%,$(wildcard tests/tools/*.c)) killat inventory refuse
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CORE := $(BUILD)/libspoolmail.a
@@ -218,7 +218,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libparts.a $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/killat $(BUILD)/tests/inventory: $(BUILD)/tests/%: $(BUILD)/obj/tests/crash/%.o $(CORE)
+$(BUILD)/tests/killat $(BUILD)/tests/inventory $(BUILD)/tests/refuse: $(BUILD)/tests/%: $(BUILD)/obj/tests/crash/%.o $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 # An allocator that fails when told; never itself under a sanitizer.

@@ -200,21 +200,88 @@ int durable_sync_entry(int dir, int file)
     return r;
 }
 
+/* Can nobody make names there but programs of this user? */
+static bool closed_to_others(int dir)
+{
+    struct stat st;
+
+    return fstat(dir, &st) == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/* As good as one call where nobody else makes that very name between the two. A directory can only
+ * replace an empty one. */
+static int look_and_rename(int from, const char *name, int to, const char *new_name)
+{
+    struct stat st;
+
+    if (fstatat(to, new_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return errno == ENOENT ? renameat(from, name, to, new_name) : -1;
+}
+
+static bool same_file(int from, const char *name, int to, const char *new_name)
+{
+    struct stat a, b;
+
+    return fstatat(from, name, &a, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstatat(to, new_name, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino &&
+           a.st_dev == b.st_dev;
+}
+
+static int sync_name(int dir, const char *name)
+{
+    if (durable_sync(dir) == 0)
+        return 0;
+    int fd = errno == EBADF ? durable_open(dir, name) : -1;
+    if (fd < 0)
+        return -1;
+    return syncfs(fd) < 0 ? durable_drop(fd) : durable_close(fd);
+}
+
+/* Link refuses an existing name as well. Whoever stops in between leaves two names of one file: the
+ * same move, made again, goes on with them. The new name is on stable storage before the old one
+ * goes, which a rename does by itself. */
+static int link_and_unlink(int from, const char *name, int to, const char *new_name)
+{
+    if (linkat(from, name, to, new_name, 0) < 0) {
+        if (errno != EEXIST)
+            return -1;
+        bool again = same_file(from, name, to, new_name);
+        errno = EEXIST;
+        if (!again)
+            return -1;
+    }
+    if (sync_name(to, new_name) == 0 && unlinkat(from, name, 0) == 0)
+        return 0;
+    int saved = errno;
+    unlinkat(to, new_name, 0); /* what failed must not have happened */
+    errno = saved;
+    return -1;
+}
+
+/* Directories have no links, some file systems neither, and fs.protected_hardlinks forbids those to
+ * another's file. */
+static bool link_refused(int error)
+{
+    return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EMLINK;
+}
+
 int durable_move(int from, const char *name, int to, const char *new_name)
 {
     if (renameat2(from, name, to, new_name, RENAME_NOREPLACE) == 0)
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
         return -1;
-    /* A file system without RENAME_NOREPLACE: link refuses an existing name as well. */
-    if (linkat(from, name, to, new_name, 0) < 0)
-        return -1;
-    if (unlinkat(from, name, 0) == 0)
-        return 0;
-    int saved = errno;
-    unlinkat(to, new_name, 0); /* what failed must not have happened */
-    errno = saved;
-    return -1;
+    /* A file system without RENAME_NOREPLACE, as NFS and some of FUSE. */
+    if (!closed_to_others(to)) {
+        if (link_and_unlink(from, name, to, new_name) == 0)
+            return 0;
+        if (!link_refused(errno))
+            return -1;
+    }
+    return look_and_rename(from, name, to, new_name);
 }
 
 int durable_close(int fd)

@@ -409,7 +409,7 @@ static const int copy_calls[] = {
     SCMP_SYS(futex),           SCMP_SYS(getpid),          SCMP_SYS(gettid),
     SCMP_SYS(rt_sigaction),    SCMP_SYS(rt_sigreturn),    SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(tgkill),          SCMP_SYS(restart_syscall), SCMP_SYS(exit_group),
-    SCMP_SYS(sync_file_range), SCMP_SYS(prlimit64),
+    SCMP_SYS(sync_file_range), SCMP_SYS(prlimit64),       SCMP_SYS(renameat),
 };
 static const int listen_calls[] = {SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
                                    SCMP_SYS(accept4)};

@@ -216,12 +216,14 @@ bool offer_is_done(const char *name)
 struct adoption {
     const struct offer_taker *t;
     int mail, dir;
-    bool present[OFFER_FILES_MAX + 1]; /* files by number, so that they keep their order */
+    /* Files by number, so that they keep their order. */
+    enum { ABSENT, PRESENT, LINKED } file[OFFER_FILES_MAX + 1];
     unsigned files, seen;
     uint64_t next; /* the next name */
     unsigned names;
     char (*name)[DSNAME_MAX + 1]; /* owned: what the files became */
     unsigned taken;
+    bool searched;       /* mail/ was looked through, for one file: there can be no second */
     const char *strange; /* why it is held; NULL: it is not */
 };
 
@@ -237,6 +239,8 @@ static unsigned file_number(const char *name)
 
 /* Of its caller: there is no need to look on. */
 enum { ENOUGH = 1 };
+
+#define LINKS "a file in it has other hard links"
 
 static int look_at(void *arg, const char *name)
 {
@@ -254,10 +258,10 @@ static int look_at(void *arg, const char *name)
         a->strange = "a file in it has a name that sndmsg does not give";
     else if (!S_ISREG(st.st_mode))
         a->strange = "not all of its files are plain files";
-    else if (st.st_nlink != 1)
-        a->strange = "a file in it has other hard links";
-    else if (!a->present[number]) {
-        a->present[number] = true;
+    else if (st.st_nlink > 2)
+        a->strange = LINKS;
+    else if (a->file[number] == ABSENT) {
+        a->file[number] = st.st_nlink == 2 ? LINKED : PRESENT;
         a->files++;
     }
     return 0;
@@ -279,12 +283,58 @@ static int next_name(struct adoption *a, char out[DSNAME_MAX + 1])
     return 0;
 }
 
+struct finding {
+    int mail;
+    struct stat file;
+    struct span prefix;
+    char *as;
+};
+
+static int is_it(void *arg, const char *name)
+{
+    const struct finding *f = arg;
+    uint64_t stamp;
+    struct stat st;
+
+    if (!dsname_parse(f->prefix, span_of(name), &stamp) ||
+        fstatat(f->mail, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != f->file.st_ino ||
+        st.st_dev != f->file.st_dev)
+        return 0;
+    span_copy(span_of(name), f->as, DSNAME_MAX + 1);
+    return ENOUGH;
+}
+
+/* A file with a second link: a move by link and unlink (durable_move) that was stopped between the
+ * two, and is finished, when that link is a data set. */
+static int finish_move(struct adoption *a, const char *name)
+{
+    struct finding f = {.mail = a->mail, .prefix = a->t->prefix, .as = a->name[a->taken]};
+
+    if (fstatat(a->dir, name, &f.file, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -1;
+    int found = a->searched ? 0 : durable_each(a->mail, is_it, &f);
+    if (found < 0)
+        return -1;
+    a->searched = true;
+    if (found == 0) {
+        a->strange = LINKS;
+        return 0;
+    }
+    /* The name that stays may not be on stable storage yet. */
+    if (durable_sync(a->mail) < 0 || (unlinkat(a->dir, name, 0) < 0 && errno != ENOENT))
+        return -1;
+    a->taken++;
+    return 0;
+}
+
 /* One file into mail/. Anybody may put a file there, so a name may be taken: then the next one. */
 static int take_file(struct adoption *a, unsigned number)
 {
     char name[16], *as = a->name[a->taken];
 
     file_name(number, name);
+    if (a->file[number] == LINKED)
+        return finish_move(a, name);
     for (int tries = 0; tries < SPARE_TRIES * SPARE_NAMES; tries++) {
         if (next_name(a, as) < 0)
             return -1;
@@ -314,7 +364,7 @@ static int take_files(struct adoption *a)
         return -1;
     a->names = a->files;
     for (unsigned i = 1; i <= OFFER_FILES_MAX; i++)
-        if (a->present[i] && take_file(a, i) < 0)
+        if (a->file[i] != ABSENT && take_file(a, i) < 0)
             return -1;
     return 0;
 }

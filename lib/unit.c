@@ -310,14 +310,33 @@ static int publish_renamed(struct unit *u, const char *name)
     return -1;
 }
 
+/* A move by link and unlink (durable_move) may have been stopped between the two: then it is the
+ * queue that has the other link, since nobody else reaches a file here. */
+static bool published(const struct unit *u, const char *name)
+{
+    struct stat st;
+
+    return u->found && fstatat(u->part[UNIT_MAIL], name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           st.st_nlink > 1;
+}
+
+static int publish_mail(struct unit *u, const char *name)
+{
+    int mail = u->spool->queue[QUEUE_MAIL];
+
+    if (published(u, name))
+        return durable_sync(mail) < 0 ? -1 : unlinkat(u->part[UNIT_MAIL], name, 0);
+    int result = durable_move(u->part[UNIT_MAIL], name, mail, name);
+    return result < 0 && errno == EEXIST ? publish_renamed(u, name) : result;
+}
+
 static int publish_part(struct unit *u, const char *name, void *arg)
 {
     enum unit_part part = *(const enum unit_part *)arg;
 
-    if (part != UNIT_MAIL)
-        return move_free(u->part[part], name, u->spool->queue[parts[part].queue]);
-    int result = durable_move(u->part[part], name, u->spool->queue[QUEUE_MAIL], name);
-    return result < 0 && errno == EEXIST ? publish_renamed(u, name) : result;
+    if (part == UNIT_MAIL)
+        return publish_mail(u, name);
+    return move_free(u->part[part], name, u->spool->queue[parts[part].queue]);
 }
 
 /* A claimed file of a committed unit: kept where a reason for it is, or else used up. Only a clear
@@ -432,7 +451,7 @@ int unit_rollback(struct unit *u)
 static int reopen(struct unit *u, const struct spool *s, const char *entry, size_t stem,
                   enum spool_queue source)
 {
-    *u = (struct unit){.spool = s, .source = source, .dir = -1, .in = -1};
+    *u = (struct unit){.spool = s, .source = source, .dir = -1, .in = -1, .found = true};
     for (int i = 0; i < UNIT_PARTS; i++)
         u->part[i] = -1;
     if (!span_copy((struct span){entry, stem}, u->name, sizeof(u->name))) {

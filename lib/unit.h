@@ -32,6 +32,7 @@ struct unit {
     char name[32];                 /* "spool4.0000002A", without the ending */
     int dir, in, part[UNIT_PARTS]; /* -1: not made yet */
     unsigned parts_used;           /* 1 << unit_part */
+    bool found;                    /* by recovery: it may be half done */
     struct syncset sync;
 };
 

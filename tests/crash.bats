@@ -25,6 +25,12 @@ sweep() {
   sweep 400 kills kill
 }
 
+# NFS, some of FUSE; the second as where the kernel forbids links to another's file.
+@test "the same where no rename can be told not to replace, nor a link be made" {
+  sweep 100 kills kill --refuse renameat2=EINVAL -- spool4-mixed spool4-taken usmtp-offer sndmsg submit-two post-maildir ssmtp-journal
+  sweep 100 kills kill --refuse renameat2=EINVAL --refuse linkat=EPERM -- spool4-mixed spool4-taken usmtp-offer sndmsg submit-two
+}
+
 @test "killed again while recovering" {
   sweep 100 'double kills' twice -- spool4-mixed usmtp-mixed submit-two sndmsg post-mixed printer-mail ssmtp
 }

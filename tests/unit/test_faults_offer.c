@@ -161,6 +161,49 @@ static void *prepare_names_taken(void)
     return b;
 }
 
+/* A file system without RENAME_NOREPLACE; and one where links are refused, too. */
+static void *prepare_plain(void)
+{
+    fault_always("renameat2", EINVAL);
+    return prepare();
+}
+
+static void *prepare_offer_plain(void)
+{
+    struct bench *b = prepare_offer();
+
+    fault_always("renameat2", EINVAL);
+    return b;
+}
+
+static void *prepare_offer_no_links(void)
+{
+    struct bench *b = prepare_offer_plain();
+
+    fault_always("linkat", EPERM);
+    return b;
+}
+
+static void *prepare_strange_plain(void)
+{
+    struct bench *b = prepare_strange_offer();
+
+    fault_always("renameat2", EINVAL);
+    return b;
+}
+
+/* Whoever took it in was killed between a link and its unlink. */
+static void *prepare_half_moved(void)
+{
+    struct bench *b = prepare_offer_plain();
+    int dir = openat(b->mail, b->name, O_RDONLY | O_DIRECTORY);
+
+    assert_true(dir >= 0);
+    assert_int_equal(linkat(dir, "00001", b->mail, "OUT.D26001.T0000000.N0001", 0), 0);
+    close(dir);
+    return b;
+}
+
 static void count_one(void *arg, const char *name)
 {
     struct bench *b = arg;
@@ -312,6 +355,25 @@ static void a_file_is_no_bell(void *arg, int result, const struct fault *f)
     FAULT_EXPECT(place_has(b->mail, WAKE_NAME, "no FIFO"));
 }
 
+/* A file may stand under both names for a while: taking it in again goes on with it. */
+static void all_of_it_once(void *arg, int result, const struct fault *f)
+{
+    struct bench *b = arg;
+    char held[NAME_SIZE];
+
+    (void)result;
+    for (size_t i = 0; i < FILES; i++)
+        FAULT_EXPECT(place_copies(b->mail, texts[i]) >= 1);
+    FAULT_EXPECT(b->strange || b->result != OFFER_HELD || f->error != EIO);
+    if (b->result == OFFER_HELD)
+        return;
+    FAULT_EXPECT(b->result == OFFER_TAKEN || adopt(b) == 0);
+    FAULT_EXPECT(find(b, ".held", held) == b->strange);
+    FAULT_EXPECT(place_count(b->mail, false) == FILES);
+    for (size_t i = 0; i < FILES; i++)
+        FAULT_EXPECT(place_copies(b->mail, texts[i]) == 1);
+}
+
 static const struct fault_case cases[] = {
     {"a user offers mail", prepare, offer, offered_or_not, {ENOTSUP, EAGAIN, EPERM}, NULL, {0}},
     {"an offer is adopted", prepare_offer, adopt, nothing_is_lost, {0}, NULL, {0}},
@@ -323,6 +385,23 @@ static const struct fault_case cases[] = {
      {EEXIST},
      " openat ",
      {ENOENT}},
+    {"a user offers, plain renames",
+     prepare_plain,
+     offer,
+     offered_or_not,
+     {ENOTSUP, EAGAIN, EPERM},
+     NULL,
+     {0}},
+    {"adopted by links", prepare_offer_plain, adopt, all_of_it_once, {0}, NULL, {ENOENT, EEXIST}},
+    {"adopted by plain renames", prepare_offer_no_links, adopt, nothing_is_lost, {0}, NULL, {0}},
+    {"held by plain renames",
+     prepare_strange_plain,
+     adopt,
+     all_of_it_once,
+     {EPERM},
+     NULL,
+     {ENOENT, EEXIST}},
+    {"half moved", prepare_half_moved, adopt, all_of_it_once, {0}, NULL, {ENOENT, EEXIST}},
     {"a dead writer", prepare_dead_writer, sweep, only_the_dead_are_swept, {0}, NULL, {0}},
     {"the bell is made", prepare, ring, it_can_be_rung, {EEXIST, ENOENT, EISDIR}, NULL, {0}},
     {"the bell is there", prepare_fifo, ring, it_can_be_rung, {EEXIST}, NULL, {0}},

@@ -419,6 +419,78 @@ static int move(void *arg)
     return durable_move(spool->queue[QUEUE_REMOTE], "JOB", spool->queue[QUEUE_POST], "MOVED");
 }
 
+static int move_open(void *arg)
+{
+    (void)arg;
+    return durable_move(spool->queue[QUEUE_REMOTE], "JOB", spool->queue[QUEUE_MAIL], "MOVED");
+}
+
+/* Never nowhere, and under both names only where neither can be taken away. */
+static void here_or_in_mail(void *arg, int result, const struct fault *f)
+{
+    bool here = place_has(spool->queue[QUEUE_REMOTE], "JOB", "another's");
+    bool there = place_has(spool->queue[QUEUE_MAIL], "MOVED", "another's");
+
+    (void)arg;
+    FAULT_EXPECT(here == (result < 0));
+    FAULT_EXPECT(there == (result == 0) || (f->from && strcmp(f->call, "unlinkat") == 0));
+}
+
+/* It was stopped between link and unlink; then the same move is made again. */
+static void *prepare_both_names(void)
+{
+    prepare_plain_rename();
+    int from = spool->queue[QUEUE_REMOTE];
+    assert_int_equal(linkat(from, "JOB", spool->queue[QUEUE_MAIL], "MOVED", 0), 0);
+    return &place;
+}
+
+static void it_goes_on(void *arg, int result, const struct fault *f)
+{
+    bool here = place_has(spool->queue[QUEUE_REMOTE], "JOB", "another's");
+
+    (void)arg, (void)f;
+    FAULT_EXPECT(here == (result < 0));
+    FAULT_EXPECT(here || place_has(spool->queue[QUEUE_MAIL], "MOVED", "another's"));
+}
+
+static void *prepare_no_links(void)
+{
+    prepare_plain_rename();
+    fault_always("linkat", EPERM);
+    return &place;
+}
+
+/* A name that is there is never replaced, whatever the way. */
+static void *prepare_no_links_taken(void)
+{
+    prepare_no_links();
+    place_put(spool->queue[QUEUE_MAIL], "MOVED", "a stranger's");
+    return &place;
+}
+
+static void *prepare_taken_twice(void)
+{
+    prepare_plain_rename();
+    place_put(spool->queue[QUEUE_MAIL], "MOVED", "a stranger's");
+    return &place;
+}
+
+static int move_to_taken(void *arg)
+{
+    int result = move_open(arg);
+
+    FAULT_EXPECT(result < 0);
+    return errno == EEXIST ? 0 : -1;
+}
+
+static void both_stay(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)result, (void)f;
+    FAULT_EXPECT(place_has(spool->queue[QUEUE_REMOTE], "JOB", "another's"));
+    FAULT_EXPECT(place_has(spool->queue[QUEUE_MAIL], "MOVED", "a stranger's"));
+}
+
 static void here_or_there(void *arg, int result, const struct fault *f)
 {
     bool here = place_has(spool->queue[QUEUE_REMOTE], "JOB", "another's");
@@ -517,7 +589,12 @@ static const struct fault_case cases[] = {
     {"a place is written", prepare_replaced, write_at, written_or_told, {0}, NULL, {0}},
     {"a set of many files", prepare, sync_many, nothing_to_see, {0}, NULL, {0}},
     {"a move", prepare_taken, move, here_or_there, {0}, NULL, {0}},
-    {"a move by links", prepare_plain_rename, move, here_or_there, {0}, NULL, {0}},
+    {"a move without NOREPLACE", prepare_plain_rename, move, here_or_there, {0}, NULL, {0}},
+    {"a move by links", prepare_plain_rename, move_open, here_or_in_mail, {0}, NULL, {0}},
+    {"a move by links, again", prepare_both_names, move_open, it_goes_on, {EEXIST}, NULL, {0}},
+    {"a move, links refused", prepare_no_links, move_open, here_or_in_mail, {0}, NULL, {0}},
+    {"by links, name taken", prepare_taken_twice, move_to_taken, both_stay, {0}, NULL, {0}},
+    {"links refused, name taken", prepare_no_links_taken, move_to_taken, both_stay, {0}, NULL, {0}},
     {"a seal", prepare_taken, seal_and_check, sealed_or_not, {0}, NULL, {0}},
     {"a seal of the second form", prepare_taken, seal_twice, sealed_or_not, {0}, NULL, {0}},
 };
