@@ -65,13 +65,20 @@ static bool open_counter(const struct spool *s)
 }
 
 /* Whoever made them may have been killed before he synced that: what is put into them would be lost
- * with them. Where the spool stands is not always ours to open (a jail, a stranger's directory). */
-static bool sync_folders(const struct spool *s, const struct site *site, struct diag *d)
+ * with them. Where the spool stands is not always ours to open (a jail, a stranger's directory).
+ * From a user they may be closed (O_PATH): then so are the queues, and durable_sync_entry() syncs
+ * the whole file system. */
+static bool sync_folder(int dir, bool ours)
+{
+    return durable_sync(dir) == 0 || (!ours && errno == EBADF);
+}
+
+static bool sync_folders(const struct spool *s, const struct site *site, bool ours, struct diag *d)
 {
     bool above = durable_sync_parent(AT_FDCWD, site->spool) == 0 || errno == EACCES ||
                  errno == EROFS || errno == EINVAL;
 
-    return (above && durable_sync(s->root) == 0 && durable_sync(s->jes) == 0) ||
+    return (above && sync_folder(s->root, ours) && sync_folder(s->jes, ours)) ||
            diag_set(d, 0, 0, "%s: it cannot be synced: %s", site->spool, strerror(errno));
 }
 
@@ -93,8 +100,7 @@ bool spool_open(struct spool *s, const struct site *site, unsigned wanted, bool 
         if (wanted & 1U << q)
             good = open_part(s->root, spool_queue_name(site, (enum spool_queue)q, name),
                              make ? queues[q].mode : 0, &s->queue[q], site, d);
-    if (good && make)
-        good = sync_folders(s, site, d);
+    good = good && sync_folders(s, site, make, d);
     if (!good)
         spool_close(s);
     return good;

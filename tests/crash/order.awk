@@ -10,6 +10,7 @@ function counts(d) { return d == spool "/mail" || parent(d) == spool "/jes" || k
 function kept(d) { return d == spool "/print" || (below(d, spool "/box") && d ~ /\/(new|cur)$/) }
 # The receiver's journal: of its writes, only a head has this length.
 function is_journal(p) { return p ~ /\/work\/SSMTP\.[0-9]+\.JOURNAL$/ }
+function is_writing(p) { return p ~ /\/\.spool-[^\/]*$/ }
 function is_dotted(p) { return p ~ /\/\.ssmtp-[^\/]*$/ }
 function on_journal(p, octets,   f) {
     if (octets != 64) {
@@ -56,6 +57,8 @@ function commit_of(p,   u) { for (u in commits) if (below(p, u)) return u; retur
 function on_rename(from, to,   p, u) {
     path = from
     u = commit_of(from)
+    if ((is_writing(from) || to ~ /\/\.OFFER-[^\/]*\.done$/) && !((spool in synced) && (spool "/jes") in synced))
+        broken("R13", "the folders of the spool were never synced")
     if (to ~ /\/work\/[^\/]*\.done$/ && !shell && !((spool in synced) && (spool "/jes") in synced))
         broken("R13", "the folders of the spool were never synced")
     if (u != "" && commits[u] != "synced") broken("R2", short(u) " is not yet synced as committed")
