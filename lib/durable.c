@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,25 +76,73 @@ int durable_sync_parent(int at, const char *name)
     return durable_close(fd);
 }
 
+/* The name beside `name` under which it is made. */
+static bool name_of_making(const char *name, char out[PATH_MAX])
+{
+    size_t end = strlen(name);
+
+    while (end > 1 && name[end - 1] == '/')
+        end--;
+    size_t last = end;
+    while (last > 0 && name[last - 1] != '/')
+        last--;
+    if (end < PATH_MAX && snprintf(out, PATH_MAX, "%.*s.%.*s.new", (int)last, name,
+                                   (int)(end - last), name + last) < PATH_MAX)
+        return true;
+    errno = ENAMETOOLONG;
+    return false;
+}
+
+/* An empty directory with its mode, on stable storage; or the one that a killed start left. The
+ * caller's umask must not decide who may use a drop directory. */
+static int prepare_dir(int at, const char *making, mode_t mode)
+{
+    struct stat st;
+
+    if (mkdirat(at, making, 0700) < 0 && errno != EEXIST)
+        return -1;
+    int fd = openat(at, making, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return fd < 0 ? -1 : durable_drop(fd);
+    if (st.st_uid != geteuid()) {
+        errno = EPERM;
+        return durable_drop(fd);
+    }
+    return fchmod(fd, mode) < 0 || durable_sync(fd) < 0 ? durable_drop(fd) : fd;
+}
+
+/* It gets its name when it has its mode: whoever is killed before leaves nothing under that name.
+ * Several programs may start at once; then one of them is the first. */
+static int make_dir(int at, const char *name, mode_t mode)
+{
+    char making[PATH_MAX];
+
+    if (!name_of_making(name, making))
+        return -1;
+    int fd = prepare_dir(at, making, mode);
+    if (fd >= 0 && durable_move(at, making, at, name) == 0)
+        return fd;
+    int saved = errno;
+    if (fd >= 0) {
+        close(fd);
+        unlinkat(at, making, AT_REMOVEDIR); /* left over: the next start's */
+    }
+    errno = saved;
+    return saved == EEXIST || saved == ENOENT ? open_dir(at, name) : -1;
+}
+
 int durable_dir(int at, const char *name, mode_t mode)
 {
     int fd = open_dir(at, name);
 
     if (fd >= 0 || errno != ENOENT || mode == 0)
         return fd;
-    bool made = mkdirat(at, name, mode & 0777) == 0;
-    if (!made && errno != EEXIST)
-        return -1;
-    fd = open_dir(at, name);
-    /* The caller's umask must not decide who may use a drop directory. */
-    if (fd >= 0 && fchmod(fd, mode) == 0 && durable_sync(fd) == 0 &&
-        durable_sync_parent(at, name) == 0)
+    fd = make_dir(at, name, mode);
+    if (fd < 0 || durable_sync_parent(at, name) == 0)
         return fd;
     int saved = errno;
-    if (fd >= 0)
-        close(fd);
-    if (made)
-        unlinkat(at, name, AT_REMOVEDIR); /* or else the next look would take it for durable */
+    close(fd);
+    unlinkat(at, name, AT_REMOVEDIR); /* or else the next look would take it for durable */
     errno = saved;
     return -1;
 }

@@ -14,7 +14,9 @@
 enum { SYNCSET_FILES = 8 };
 
 /* Opens a directory for use as a base; makes it first with `mode` when it is missing (and syncs its
- * parent). mode 0: it must exist. `name` may be a path; only its last part is made. */
+ * parent): as .NAME.new, so that it never stands there with another mode; what a killed start left
+ * there is taken up, if it is ours. mode 0: it must exist. `name` may be a path; only its last part
+ * is made. */
 int durable_dir(int at, const char *name, mode_t mode);
 /* Syncs the directory that `name` is in. A directory that is found may have been made by a program
  * that died before it synced this. */

@@ -748,7 +748,7 @@ END' - "${bare[@]}" "${user_is[@]}" "$SITE/sndmsg" -C "$MEMBER"
             assert_equal "$status" 74 # in doubt: the rename was done
             assert_equal "$(mails | wc -l)" 2
         else
-            [[ $status == 75 || $status == 65 ]] || fail "call $n: status $status: $output"
+            [[ $status == 73 || $status == 75 || $status == 65 ]] || fail "call $n: status $status: $output"
             assert_output --regexp 'T01SM(081|086)E'
             assert_equal "$(mails | wc -l)" 0
         fi

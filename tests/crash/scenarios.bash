@@ -11,6 +11,16 @@ recover 'spool4 --once'
 expect '1 mail one@far.example a' '1 mail two@far.example a'
 unread a 'mail one@far.example a' 'mail two@far.example a'
 
+row spool4-first 'a start makes folders: each has its mode as soon as it has its name'
+prepare 'drop a one@far.example two@far.example' \
+    'printf "%s\n" "find \"\$SPOOL\" -mindepth 1 -type d -printf \"%P %m\n\" | sort | diff \"\$1\" -" >"$WORK/modes"' \
+    'bash "$WORK/modes" /dev/null | sed -n "s/^> //p" >"$WORK/modes.are"' \
+    'rmdir "$SPOOL"/jes/{POST,PRT,HOLD,DEAD,SUBMIT} && rm -r "$SPOOL/mail"'
+command_is 'spool4 --once'
+recover 'spool4 --once' 'bash "$WORK/modes" "$WORK/modes.are"'
+expect '1 mail one@far.example a' '1 mail two@far.example a'
+unread a 'mail one@far.example a' 'mail two@far.example a'
+
 row spool4-many 'so many data sets that one syncfs serves them, from several jobs'
 prepare 'drop a one@far.example two@far.example three@far.example four@far.example' \
     'drop b one@far.example two@far.example three@far.example four@far.example' \

@@ -523,6 +523,58 @@ static void names_that_are_too_long(void **state)
     assert_int_equal(errno, ENAMETOOLONG);
 }
 
+static void removed_dir(int at, const char *name)
+{
+    assert_int_equal(unlinkat(at, name, AT_REMOVEDIR), 0);
+}
+
+/* A start was killed before it had given a directory its mode and name. */
+static void a_directory_half_made_is_taken_up(void **state)
+{
+    static const mode_t left[] = {0, 0700, 0777, 03733};
+    struct place *p = *state;
+    struct stat st;
+
+    for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+        assert_int_equal(mkdirat(p->spool.work, ".DROP.new", 0700), 0);
+        assert_int_equal(fchmodat(p->spool.work, ".DROP.new", left[i] | 0700, 0), 0);
+        int fd = durable_dir(p->spool.work, "DROP", 03733);
+        assert_true(fd >= 0);
+        assert_int_equal(fstat(fd, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 03733);
+        assert_int_equal(place_count(p->spool.work, true), 0);
+        close(fd);
+        removed_dir(p->spool.work, "DROP");
+    }
+}
+
+/* What stands there is not ours to take: a link, a file, another's directory. */
+static void what_is_not_half_made_is_left_alone(void **state)
+{
+    struct place *p = *state;
+    struct stat st;
+
+    assert_int_equal(mkdirat(p->spool.work, "elsewhere", 0700), 0);
+    assert_int_equal(symlinkat("elsewhere", p->spool.work, ".DROP.new"), 0);
+    assert_int_equal(durable_dir(p->spool.work, "DROP", 03733), -1);
+    assert_int_equal(errno, ENOTDIR);
+    assert_int_equal(fstatat(p->spool.work, "elsewhere", &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, 0700);
+    assert_int_equal(unlinkat(p->spool.work, ".DROP.new", 0), 0);
+    place_put(p->spool.work, ".DROP.new", "a file");
+    assert_int_equal(durable_dir(p->spool.work, "DROP", 03733), -1);
+    assert_true(place_has(p->spool.work, ".DROP.new", "a file"));
+    assert_int_equal(unlinkat(p->spool.work, ".DROP.new", 0), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(fchownat(p->spool.work, "elsewhere", 1, 1, 0), 0);
+        assert_int_equal(renameat(p->spool.work, "elsewhere", p->spool.work, ".DROP.new"), 0);
+        assert_int_equal(durable_dir(p->spool.work, "DROP", 03733), -1);
+        assert_int_equal(errno, EPERM);
+        assert_int_equal(fstatat(p->spool.work, ".DROP.new", &st, 0), 0);
+        assert_int_equal(st.st_mode & 07777, 0700);
+    }
+}
+
 static void a_second_owner_is_told_so(void **state)
 {
     struct place *p = *state;
@@ -593,6 +645,8 @@ int main(void)
         CASE(parts_of_dropped_names),
         CASE(a_destination_is_one_name),
         CASE(names_that_are_too_long),
+        CASE(a_directory_half_made_is_taken_up),
+        CASE(what_is_not_half_made_is_left_alone),
         CASE(a_second_owner_is_told_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
