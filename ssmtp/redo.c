@@ -214,7 +214,8 @@ int redo_append(const struct redo *r, uint64_t generation, uint64_t at, struct s
     *doubt = false;
     if (durable_write_at(r->fd, batch.p, batch.n, (off_t)place) < 0) {
         int saved = errno;
-        *doubt = blank(r, place, batch.n) < 0; /* it must not be found later */
+        /* It must not be found later, nor after a power cut: its sender is told no. */
+        *doubt = blank(r, place, batch.n) < 0 || durable_sync_data(r->fd) < 0;
         errno = saved;
         return -1;
     }

@@ -136,6 +136,44 @@ static void nothing_durable_is_lost(void *arg, int result, const struct fault *f
     expect_nothing_dotted();
 }
 
+/* A record that could not be written is no record, even after a power cut: what takes it away is
+ * synced before its sender is told no, or the next start must find out. */
+
+static struct redo writing;
+static bool synced, in_doubt;
+
+static void note_sync(void)
+{
+    synced = true;
+}
+
+static void *prepare_writing(void)
+{
+    prepare();
+    assert_int_equal(redo_make(&writing, spool->work, 1, JOURNAL_SIZE_MIN), 0);
+    synced = in_doubt = false;
+    fault_meanwhile("fdatasync", note_sync);
+    return &place;
+}
+
+static int append_one(void *arg)
+{
+    (void)arg;
+    int result = append(&writing, 1, &in_doubt);
+    int saved = errno;
+    redo_close(&writing);
+    errno = saved;
+    return result;
+}
+
+static void synced_or_in_doubt(void *arg, int result, const struct fault *f)
+{
+    bool failed = f->call != NULL && strcmp(f->call, "fdatasync") == 0;
+
+    (void)arg;
+    FAULT_EXPECT(result == 0 ? synced : in_doubt || (synced && !failed));
+}
+
 /* Recovery of two generations, some files of which were made already. */
 
 static void leave_journal(void)
@@ -354,6 +392,7 @@ static void whole_or_none(void *arg, int result, const struct fault *f)
 
 static const struct fault_case cases[] = {
     {"a journal's life", prepare, live, nothing_durable_is_lost, {ENOENT}, NULL, LIES},
+    {"a record", prepare_writing, append_one, synced_or_in_doubt, {0}, NULL, {0}},
     {"recovery", prepare_left, recover, all_is_shown, {ENOENT}, NULL, LIES},
     {"recovery with strays", prepare_strays, recover, strays_are_shown, {ENOENT}, NULL, LIES},
     {"a new journal", prepare, own, it_is_there, {ENOENT}, NULL, {0}},
