@@ -498,6 +498,21 @@ fault() {
   wait_until 10 grep -q 'status=sent' "$(servers_dir)/usmtp.log"
 }
 
+@test "SIGHUP: the first login of all, of a service that was started without any" {
+  login 'AUTH(PLAIN)'
+  cp "$MEMBER" with
+  sed -i 's/USER([^)]*) SECRETFILE([^)]*) AUTH([^)]*)//' "$MEMBER"
+  ! grep -q SECRETFILE "$MEMBER"
+  start_server usmtp "$BUILD/usmtp" -C "$MEMBER" --log stderr
+  wait_until 10 grep -q T01SM020I "$(servers_dir)/usmtp.log"
+  cat with >"$MEMBER"
+  kill -HUP "$(server_pid usmtp)"
+  wait_until 10 grep -q T01SM025I "$(servers_dir)/usmtp.log"
+  tls_serve --cert "$TLS/good.pem" "$(hello 'AUTH PLAIN')"$'\n'"<- ^AUTH PLAIN $(b64 '\0chris@example.org\0open sesame')\$"$'\n-> 235 ok\n'"$mail"
+  queue_mail
+  wait_until 10 grep -q 'status=sent' "$(servers_dir)/usmtp.log"
+}
+
 @test "usmtp probe walks the login; usmtp route shows user and mechanisms, not the secret" {
   login 'AUTH(PLAIN,SCRAM-SHA-256)'
   tls_serve --cert "$TLS/good.pem" "$(hello 'AUTH PLAIN')"$'\n<- ^AUTH PLAIN \n-> 235 ok\n'"$quit"

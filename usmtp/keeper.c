@@ -138,7 +138,9 @@ bool keeper_start(struct keeper *k, const struct program *p)
     int ends[2];
 
     *k = (struct keeper){0};
-    if (!wanted(p->site))
+    /* The configuration of a service may get its first login later, when it is too late for this.
+     */
+    if (p->once && !wanted(p->site))
         return true;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0) {
         k->child = fork();
@@ -221,10 +223,9 @@ struct keeper_query *keeper_ask(struct keeper *k, uint64_t login, keeper_fn *fn,
 {
     struct question question = {k->ticket + 1, login};
 
-    *why = "no route had a login when usmtp was started: start it again";
+    *why = k->child == 0 || k->fd < 0 ? ended : "the keeper of secrets cannot be asked now";
     if (k->child == 0)
         return NULL;
-    *why = k->fd < 0 ? ended : "the keeper of secrets cannot be asked now";
     struct keeper_query *q = calloc(1, sizeof(*q));
     if (q == NULL)
         return NULL;

@@ -31,8 +31,8 @@ struct keeper_answer {
 };
 typedef void keeper_fn(void *arg, const struct keeper_answer *a);
 
-/* Makes it, where a route needs a secret. False with a message. Before the jail, before threads,
- * and before anything is open that the keeper should not hold. */
+/* Makes it; with --once only where a route needs a secret. False with a message. Before the jail,
+ * before threads, and before anything is open that the keeper should not hold. */
 bool keeper_start(struct keeper *k, const struct program *p);
 /* Answers come from this loop. False: memory is short. */
 bool keeper_listen(struct keeper *k, struct loop *l);
