@@ -538,6 +538,7 @@ static void each_record(const struct host *h, void (*each)(void *arg, const stru
 /* The newest record of a name. */
 struct wanted {
     const char *name;
+    bool unreleased; /* only these */
     struct logged newest; /* journal NULL: there is none */
 };
 
@@ -545,7 +546,7 @@ static void match(void *arg, const struct logged *r)
 {
     struct wanted *w = arg;
 
-    if (strcmp(r->name, w->name) == 0 &&
+    if (strcmp(r->name, w->name) == 0 && (!w->unreleased || r->generation > r->released) &&
         (w->newest.journal == NULL || r->generation > w->newest.generation))
         w->newest = *r;
 }
@@ -591,9 +592,10 @@ void oracle_received(const struct process *p, const char *name)
     struct wanted w = {.name = name};
     struct found f;
 
-    /* A file that was synced by itself was never acknowledged before. */
-    if (i == NULL || i->acked)
-        each_record(host_of(p), match, &w);
+    /* A file that was synced by itself was never acknowledged before. But after a power cut a job's
+     * number, which is a hint, can come again: then another file may bear the name of a record. */
+    w.unreleased = i != NULL && !i->acked;
+    each_record(host_of(p), match, &w);
     if (w.newest.journal != NULL) {
         if (!disk_range_durable(w.newest.journal, w.newest.at, w.newest.size))
             sim_violation("%s acknowledges %s, whose record is not durable", p->name, name);
