@@ -11,7 +11,7 @@
 
 #include "tests/simulate/sim_real.h"
 
-enum { EVENTS = 4096, SHOWN = 60, DETAIL = 96, COMMAND = 256 };
+enum { EVENTS = 64, SHOWN = 60, DETAIL = 96, COMMAND = 256 };
 enum {
     STALLED_STEPS = 4000000,
     STALLED_DAYS = 40, /* simulated; the longest partition lasts 6 */

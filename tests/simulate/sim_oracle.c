@@ -538,7 +538,7 @@ static void each_record(const struct host *h, void (*each)(void *arg, const stru
 /* The newest record of a name. */
 struct wanted {
     const char *name;
-    bool unreleased; /* only these */
+    bool unreleased;      /* only these */
     struct logged newest; /* journal NULL: there is none */
 };
 

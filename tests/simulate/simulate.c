@@ -382,8 +382,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
         printf("%s%s %" PRIu64, i > 0 ? ", " : "", shown[i].text,
                *(const uint64_t *)(const void *)((const char *)&sum + shown[i].offset));
-    printf("; none lost\nsimulate: seed %" PRIu64 ", %" PRIu64 " rounds, %.1f s, %.0f recipients a "
-           "minute\n",
-           o.seed, o.rounds, took, (double)sum.recipients / took * 60);
+    printf("; none lost\nsimulate: seed %" PRIu64 ", %" PRIu64 " rounds, %.1f s, %.0f messages and "
+           "%.0f recipients a minute\n",
+           o.seed, o.rounds, took, (double)sum.messages / took * 60,
+           (double)sum.recipients / took * 60);
     return 0;
 }
