@@ -62,10 +62,11 @@ bool dsname_format(struct span prefix, uint64_t stamp, char out[DSNAME_MAX + 1])
     return n > 0 && n <= DSNAME_MAX;
 }
 
-/* A letter, then digits up to the next period: one qualifier of the name. */
+/* A letter, then digits up to the next period: one qualifier of the name, whose length was looked
+ * at before. */
 static bool qualifier(struct span *rest, char letter, size_t digits, uint64_t *value)
 {
-    if (rest->n < digits + 2 || rest->p[0] != '.' || rest->p[1] != letter)
+    if (rest->p[0] != '.' || rest->p[1] != letter)
         return false;
     if (!span_number((struct span){rest->p + 2, digits}, UINT64_MAX, value))
         return false;

@@ -60,9 +60,10 @@ static const char *optional(const struct usertable *t, uint32_t offset)
     return offset != 0 ? t->arena.data + offset : NULL;
 }
 
+/* Of a user ID, in which nothing stands above the letters. */
 static char capital(char c)
 {
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    return c >= 'a' ? (char)(c - 'a' + 'A') : c;
 }
 
 static char small(char c)

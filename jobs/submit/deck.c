@@ -263,8 +263,8 @@ static void skip_comment(struct scan *s, size_t card)
 {
     const struct deck *d = s->deck;
 
-    while (card <= d->cards && !is_blank(card_field(d->card[card - 1], CARD_MARK, CARD_MARK)) &&
-           s->next < d->cards && starts(d->card[s->next], "// ") &&
+    while (!is_blank(card_field(d->card[card - 1], CARD_MARK, CARD_MARK)) && s->next < d->cards &&
+           starts(d->card[s->next], "// ") &&
            !is_blank(card_field(d->card[s->next], COLUMN_NAME, CARD_TEXT))) {
         finding_add(s->findings, FINDING_WARNING, (struct place){s->next + 1, 0}, "",
                     "taken as comment, because column 72 of card %zu is not blank", card);

@@ -127,21 +127,27 @@ static void *prepare_replaceable(void)
     return &place;
 }
 
-static int replace_for(uid_t uid)
+static int replace_for(uid_t uid, gid_t gid)
 {
-    return durable_replace_as(spool->work, "file", "new", 3, 0600, uid, getegid());
+    return durable_replace_as(spool->work, "file", "new", 3, 0600, uid, gid);
 }
 
 static int replace_for_us(void *arg)
 {
     (void)arg;
-    return replace_for(geteuid());
+    return replace_for(geteuid(), getegid());
 }
 
 static int replace_for_others(void *arg)
 {
     (void)arg;
-    return replace_for(geteuid() + 1);
+    return replace_for(geteuid() + 1, getegid());
+}
+
+static int replace_for_a_group(void *arg)
+{
+    (void)arg;
+    return replace_for(geteuid(), getegid() + 1);
 }
 
 static void old_or_new(void *arg, int result, const struct fault *f)
@@ -489,6 +495,7 @@ static const struct fault_case cases[] = {
     {"a file that grows", prepare_growing, look, still_there, {0}, NULL, {0}},
     {"a file anew", prepare_replaceable, replace_for_us, old_or_new, {0}, NULL, {0}},
     {"a file given away", prepare_replaceable, replace_for_others, old_or_new, {0}, NULL, {0}},
+    {"a group's file", prepare_replaceable, replace_for_a_group, old_or_new, {0}, NULL, {0}},
     {"a member", prepare_library, read_member, nothing_to_see, {0}, NULL, {0}},
     {"a configuration", prepare_texts, load_site, good_or_told, {0}, NULL, {FAULT_NOTHING}},
     {"a user table", prepare_texts, load_users, good_or_told, {0}, NULL, {FAULT_NOTHING}},
