@@ -39,7 +39,7 @@ bool plain_parse(const char *file, struct plain *p)
     struct span s = span_of(file);
     uint64_t number;
 
-    if (!span_starts_nocase(s, SPAN(PREFIX)))
+    if (strncmp(file, PREFIX, sizeof(PREFIX) - 1) != 0)
         return false;
     s = span_from(s, sizeof(PREFIX) - 1);
     if (!take_number(&s, 10, 999, &number) || !take_number(&s, 16, UINT64_MAX, &p->generation) ||

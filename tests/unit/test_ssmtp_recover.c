@@ -103,6 +103,7 @@ static void names_of_plain_files(void **state)
         ".ssmtp-1-2-.A",
         ".ssmtp--2-A",
         "ssmtp-1-2-A",
+        ".SSMTP-1-2-A",
         ".spool-1-2-A",
         ".ssmtp-1-11111111111111111-A",
         ".ssmtp-1-2-A123456789012345678901234567890123456789012345678"};
