@@ -294,6 +294,17 @@ size_t utf8_char(struct span text, uint32_t *code)
     return (size_t)n;
 }
 
+char utf8_control(struct span *text)
+{
+    uint32_t code;
+
+    if (text->n == 0 || utf8_char(*text, &code) > 1)
+        return ' ';
+    char control = text->p[0];
+    *text = span_from(*text, 1);
+    return control;
+}
+
 static bool fold_ascii(struct span name, struct buf *key)
 {
     if (!buf_reserve(key, name.n))

@@ -37,6 +37,9 @@ bool utf8_valid(struct span text, size_t *bad);
 bool utf8_is_ascii(struct span text);
 /* The first character: its length in octets, and *code. 0 when text is empty or not well formed. */
 size_t utf8_char(struct span text, uint32_t *code);
+/* Takes the carriage control, the first octet, off a decoded record. A character of several octets
+ * is no control: it stays, as behind a blank; so does an empty record. */
+char utf8_control(struct span *text);
 /* Appends the key by which names are matched: NFC of the full case fold of NFD, which is the
  * canonical caseless match of Unicode (3.13, D145). False: memory or bad UTF-8. */
 bool utf8_fold(struct span name, struct buf *key);

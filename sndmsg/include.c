@@ -166,8 +166,7 @@ static bool put_record(struct sink *k, const struct charset *page, const struct 
         return not_in_page(k, page, (uint64_t)bad);
     struct span text = BUF_SPAN(line);
     if (format->control == CONTROL_ASA && text.n > 0) {
-        struct carriage c = carriage_asa((unsigned char)text.p[0]);
-        text = span_from(text, 1);
+        struct carriage c = carriage_asa((unsigned char)utf8_control(&text));
         for (unsigned i = 1; i < c.lines; i++)
             if (!put_text(k, SPAN("\n")))
                 return false;

@@ -38,20 +38,24 @@ static bool bad(const struct convert *c, size_t column, struct diag *d, const ch
     return diag_set(d, c->reader.number, column, "%s", what);
 }
 
-/* Takes the carriage control off the front of a record. False: the record prints nothing. */
-static bool take_control(struct convert *c, struct span *record)
+/* Takes machine control off the front of a record. False: the record prints nothing. */
+static bool take_machine(struct convert *c, struct span *record)
 {
-    enum record_control control = c->params->recfm.control;
-
     c->control = ' ';
-    if (control == CONTROL_NONE || record->n == 0)
+    if (record->n == 0)
         return true;
     unsigned char first = (unsigned char)record->p[0];
     *record = span_from(*record, 1);
-    if (control == CONTROL_MACHINE)
-        return carriage_to_asa(first, &c->pending, &c->control);
-    c->control = (char)first;
-    return true;
+    return carriage_to_asa(first, &c->pending, &c->control);
+}
+
+/* Takes ASA control off the line in hand. */
+static void take_asa(struct convert *c)
+{
+    struct span text = BUF_SPAN(&c->line);
+
+    c->control = utf8_control(&text);
+    buf_consume(&c->line, c->line.len - text.n);
 }
 
 /* ASA control is a character of the code page: read it after decoding. */
@@ -100,18 +104,17 @@ static enum convert_result next_line(struct convert *c, struct diag *d)
         if (r != RECORD_OK)
             return r == RECORD_END ? CONVERT_END : CONVERT_BAD;
         buf_clear(&c->line);
-        if (c->params->recfm.control == CONTROL_MACHINE && !take_control(c, &record))
+        if (c->params->recfm.control == CONTROL_MACHINE && !take_machine(c, &record))
             continue;
         if (!decode(c, record, d))
             return CONVERT_BAD;
-        if (c->params->recfm.control == CONTROL_ASA) {
-            struct span text = BUF_SPAN(&c->line);
-            take_control(c, &text);
-            buf_consume(&c->line, c->line.len - text.n);
-        }
+        if (!check_octets(c, d)) /* the control among them: it goes into the data set as it is */
+            return CONVERT_BAD;
+        if (c->params->recfm.control == CONTROL_ASA)
+            take_asa(c);
         if (c->params->recfm.form == RECORD_FIXED)
             c->line.len = span_trim_end(BUF_SPAN(&c->line)).n;
-        return check_octets(c, d) ? CONVERT_MAIL : CONVERT_BAD;
+        return CONVERT_MAIL;
     } while (true);
 }
 

@@ -469,6 +469,24 @@ static void test_width(void **state)
         assert_int_equal(utf8_width(cases[i].in), cases[i].columns);
 }
 
+static void a_control_is_one_octet_or_a_blank(void **state)
+{
+    static const struct {
+        const char *record;
+        char control;
+        const char *rest;
+    } cases[] = {{"", ' ', ""},       {"1", '1', ""},         {"0text", '0', "text"},
+                 {"?x", '?', "x"},    {"\xFFx", '\xFF', "x"}, {"\xC2\x80x", ' ', "\xC2\x80x"},
+                 {"\xC2", '\xC2', ""}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct span text = span_of(cases[i].record);
+        assert_int_equal(utf8_control(&text), cases[i].control);
+        assert_true(span_eq(text, span_of(cases[i].rest)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_safe),
         cmocka_unit_test(test_safe_every_pair),
         cmocka_unit_test(test_width),
+        cmocka_unit_test(a_control_is_one_octet_or_a_blank),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,38 @@ static void machine_control_becomes_asa(void **state)
     convert_close(&c);
 }
 
+/* The control stands in the data set as it came: a NUL is no text there, and an LF ends a line. */
+static void a_control_that_is_no_text_is_refused(void **state)
+{
+    static const struct {
+        char control;
+        const char *says;
+    } cases[] = {{'\0', "NUL octet"}, {'\n', "line end inside a record"}};
+    struct recfm format = {RECORD_VARIABLE, CONTROL_ASA, 0};
+    struct convert_params p = params(RECORD_VARIABLE, CONTROL_ASA, 0);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char record[] = {cases[i].control, 'x'};
+        struct mail m = {0};
+        struct buf file = {0};
+        struct convert c;
+        struct diag d;
+        record_write(&file, &format, SPAN(" X-From: a@b.example"), ' ');
+        record_write(&file, &format, SPAN(" X-To: c@d.example"), ' ');
+        record_write(&file, &format, SPAN(" "), ' ');
+        record_write(&file, &format, (struct span){record, sizeof(record)}, ' ');
+        convert_open(&c, &p, BUF_SPAN(&file));
+        assert_int_equal(convert_next(&c, &m, &d), CONVERT_BAD);
+        assert_non_null(strstr(d.text, cases[i].says));
+        assert_int_equal(d.line, 4);
+        assert_int_equal(d.column, 1);
+        convert_close(&c);
+        mail_free(&m);
+        buf_free(&file);
+    }
+}
+
 static void a_batch_gives_its_mails_one_by_one(void **state)
 {
     static const char file[] =
@@ -180,6 +212,7 @@ int main(void)
         cmocka_unit_test(adds_what_a_header_lacks_and_no_more),
         cmocka_unit_test(a_mail_without_header_or_text),
         cmocka_unit_test(machine_control_becomes_asa),
+        cmocka_unit_test(a_control_that_is_no_text_is_refused),
         cmocka_unit_test(a_batch_gives_its_mails_one_by_one),
         cmocka_unit_test(cards_are_continued_by_the_last_column),
         cmocka_unit_test(cut_anywhere_it_neither_crashes_nor_invents),
