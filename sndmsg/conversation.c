@@ -323,6 +323,8 @@ static void replay(struct session *s)
     }
     s->replaying = false;
     buf_free(&line);
+    if (s->draft.error != 0)
+        draft_lost(s);
     if (text == 0)
         return;
     char note[96];

@@ -161,12 +161,17 @@ bool draft_next(struct draft *d, struct buf *line, bool *pasted)
             buf_consume(&d->in, end + 1);
             return !line->failed;
         }
-        if (all.n > RECORD_MAX || !buf_reserve(&d->in, READ_AT_ONCE))
+        if (all.n > RECORD_MAX)
             return end_of_draft(d);
+        errno = ENOMEM;
+        if (!buf_reserve(&d->in, READ_AT_ONCE))
+            return fail(d, d->name);
         ssize_t n = pread(d->fd, d->in.data + d->in.len, READ_AT_ONCE, (off_t)d->at);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
+        if (n < 0)
+            return fail(d, d->name); /* what was not read stays where it is */
+        if (n == 0)
             return end_of_draft(d);
         d->in.len += (size_t)n;
         d->at += (uint64_t)n;

@@ -28,8 +28,8 @@ bool draft_find(struct draft *d);
 /* Begins a new one; of one that was found and is not wanted now, the file stays as it is. False:
  * d->error. */
 bool draft_begin(struct draft *d);
-/* The next line of the draft that was found; *pasted as it was kept. False at its end. What cannot
- * be read ends it. */
+/* The next line of the draft that was found; *pasted as it was kept. False at its end, or
+ * with d->error: then it is no draft of this session any more, and its file stays as it is. */
 bool draft_next(struct draft *d, struct buf *line, bool *pasted);
 /* Keeps a line. False: d->error, and from now on nothing is kept. */
 bool draft_add(struct draft *d, struct span line, bool pasted);
