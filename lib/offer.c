@@ -296,9 +296,11 @@ static int is_it(void *arg, const char *name)
     uint64_t stamp;
     struct stat st;
 
-    if (!dsname_parse(f->prefix, span_of(name), &stamp) ||
-        fstatat(f->mail, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != f->file.st_ino ||
-        st.st_dev != f->file.st_dev)
+    if (!dsname_parse(f->prefix, span_of(name), &stamp))
+        return 0;
+    if (fstatat(f->mail, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -1;
+    if (st.st_ino != f->file.st_ino || st.st_dev != f->file.st_dev)
         return 0;
     span_copy(span_of(name), f->as, DSNAME_MAX + 1);
     return ENOUGH;
