@@ -17,6 +17,17 @@ export ROOT BUILD
 # faketime is preloaded before the sanitizers' runtime.
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:verify_asan_link_order=0}
 
+# faketime ARGUMENT...: one that was killed has left its semaphore, under its process number; whoever has that number next
+# could not start.
+faketime()
+{
+    local left
+    for left in /dev/shm/{sem.faketime_sem,faketime_shm}_*; do
+        [[ ! -e $left || -d /proc/${left##*_} ]] || rm -f "$left"
+    done
+    command faketime "$@"
+}
+
 # A file with its own teardown calls stop_all in it.
 teardown()
 {
