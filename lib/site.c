@@ -465,8 +465,9 @@ static const char *form_hint(const struct rule *rule, char *out, size_t size)
         [FORM_PATHNAME] = "a path that begins with /",
         [FORM_FILES] = "one to four paths that begin with /, joined by commas",
         [FORM_TLSA] = "one to four TLSA records in apostrophes such as '3 1 1 HEX', usage 2 or 3",
-        [FORM_NETWORKS] = "networks joined by commas, such as 10.0.0.0/8,[2001:db8::]/32: at least "
-                          "/8 (IPv6 /7), with no bits beyond; never everybody",
+        [FORM_NETWORKS] =
+            ("networks joined by commas, such as 10.0.0.0/8,[2001:db8::]/32: at least "
+             "/8 (IPv6 /7), with no bits beyond; never everybody"),
         [FORM_USER] = "1 to 255 printable characters without a blank",
         [FORM_AUTH] = "names joined by commas, such as SCRAM-SHA-256,PLAIN; see appcfg(5)",
         [FORM_SECRET] = "the path (it begins with /) of a file that holds the secret",

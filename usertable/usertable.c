@@ -631,7 +631,7 @@ static bool is_login_of(const struct user *u, struct span login)
 {
     if (u->login != NULL)
         return span_eq(span_of(u->login), login);
-    if (strlen(u->userid) != login.n)
+    if (u->userid == NULL || strlen(u->userid) != login.n)
         return false;
     for (size_t i = 0; i < login.n; i++)
         if (small(u->userid[i]) != login.p[i])
