@@ -147,7 +147,7 @@ $2 ~ /^open/ && $4 ~ /O_CREAT/ && below($3, spool) && $4 ~ /O_EXCL/ {
     if (is_dotted($3)) dotted[$3] = "made"
     if ($3 ~ /\.open\/(mail|POST|PRT)\//) named[parent(parent($3))] = names_written
 }
-$2 ~ /^mkdir/ && $3 ~ /\/box\/[^\/]*\/tmp$/ {
+$2 ~ /^mkdir/ && $3 ~ /\/box\/[^\/]*\/\.tmp\.new$/ {
     if (!((parent($3) in synced) && (parent(parent($3)) in synced)))
         broken("R13", "the rest of the Maildir was never synced")
 }

@@ -319,6 +319,15 @@ command_is 'postoffice --once'
 recover 'postoffice --once'
 expect '1 box CZQ14CD@MYHOST a' '1 box ABCDEF@MYHOST a'
 
+row post-begun 'a copy into a Maildir that was begun by an agent that was killed, and nobody else syncs its folder'
+needs postoffice
+statement 'DELIVER MAILDIR(@SPOOL@/box/%i)'
+prepare 'mkdir "$SPOOL/box"' 'mkdir -p -m 700 "$SPOOL/box/ABCDEF/new"' \
+    '{ printf "X-From: <a@b.example>\nX-To: <ABCDEF@MYHOST>\nReceived: by x\nSubject: a\n\n"; body a; } | into "$SPOOL/jes/POST" a'
+command_is 'postoffice --once'
+recover 'postoffice --once'
+expect '1 box ABCDEF@MYHOST a'
+
 row post-mixed 'a copy, a mail forwarded, a recipient that is none, and a notice for nobody'
 needs postoffice
 statement 'DELIVER MAILDIR(@SPOOL@/box/%i)'
