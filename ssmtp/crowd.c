@@ -146,7 +146,9 @@ unsigned crowd_place(struct crowd *c, unsigned worker)
 
 void crowd_came(struct crowd *c, unsigned worker)
 {
-    atomic_fetch_sub_explicit(&c->row[worker].coming, 1, memory_order_relaxed);
+    /* Given to one that died, and taken by the one after it: no longer counted. */
+    if (atomic_load_explicit(&c->row[worker].coming, memory_order_relaxed) > 0)
+        atomic_fetch_sub_explicit(&c->row[worker].coming, 1, memory_order_relaxed);
 }
 
 bool crowd_dense(const struct crowd *c)
