@@ -148,6 +148,8 @@ static bool exchange(struct server *s, bool on)
     if (on && s->given == NULL)
         s->given = loop_readable(s->context.loop, p->handover->taking[p->worker], on_given, s);
     crowd_serve(p->crowd, p->worker, on && s->given != NULL);
+    if (!on && s->given != NULL)
+        on_given(s); /* who is on his way is told of the end as well */
     return s->given != NULL && (on || loop_enable(s->given, false));
 }
 
