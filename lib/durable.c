@@ -317,11 +317,20 @@ static bool link_refused(int error)
     return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EMLINK;
 }
 
-int durable_move(int from, const char *name, int to, const char *new_name)
+int durable_move_at_once(int from, const char *name, int to, const char *new_name)
 {
     if (renameat2(from, name, to, new_name, RENAME_NOREPLACE) == 0)
         return 0;
-    if (errno != EINVAL && errno != ENOSYS)
+    if (errno == ENOSYS)
+        errno = EINVAL;
+    return -1;
+}
+
+int durable_move(int from, const char *name, int to, const char *new_name)
+{
+    if (durable_move_at_once(from, name, to, new_name) == 0)
+        return 0;
+    if (errno != EINVAL)
         return -1;
     /* A file system without RENAME_NOREPLACE, as NFS and some of FUSE. */
     if (!closed_to_others(to)) {

@@ -39,11 +39,14 @@ int durable_sync_data(int fd);
 /* Makes the entry of an open file durable in its directory. A drop directory may be closed to its
  * writers (O_PATH only): then the whole file system is synced through the file. */
 int durable_sync_entry(int dir, int file);
-/* Renames without ever replacing what is there (EEXIST). Where the file system cannot do that in one
- * call: by link and unlink, so that a reader may see two links for a moment; or by a look and a
+/* Renames without ever replacing what is there (EEXIST). Where the file system cannot do that in
+ * one call: by link and unlink, so that a reader may see two links for a moment; or by a look and a
  * plain rename, where nobody else makes names in `to`, or a link is refused (what a stranger puts
  * under that very name between these two calls is then lost). */
 int durable_move(int from, const char *name, int to, const char *new_name);
+/* The same in one call and no other way: nobody ever sees both names, or neither. EINVAL: the file
+ * system cannot do it. */
+int durable_move_at_once(int from, const char *name, int to, const char *new_name);
 /* Writes a small file whole: temporary name, sync, rename over the old one, directory sync. */
 int durable_replace(int dir, const char *name, const void *octets, size_t n, mode_t mode);
 /* The same for a file that is to belong to somebody: nobody ever sees it belong to another. */

@@ -159,6 +159,13 @@ static const struct {
     {"Message-ID", add_message_id},
 };
 
+static bool lacks_from(struct span header, const struct envelope *e)
+{
+    struct field f;
+
+    return !address_is_null(&e->from) && !header_find(header, "From", &f);
+}
+
 /* Received, the job's header, what it lacks. */
 static bool put_header(struct convert *c, struct mail *m)
 {
@@ -176,7 +183,7 @@ static bool put_header(struct convert *c, struct mail *m)
     for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++)
         if (!header_find(header, required[i].field, &f))
             required[i].add(c, &added);
-    if (!header_find(header, "From", &f) && !address_is_null(&m->envelope.from)) {
+    if (lacks_from(header, &m->envelope)) {
         buf_adds(&added, "From: ");
         address_write(&added, &m->envelope.from);
         buf_addc(&added, '\n');
@@ -523,4 +530,36 @@ enum convert_result convert_next(struct convert *c, struct mail *m, struct diag 
         return CONVERT_BAD;
     }
     return r;
+}
+
+static bool header_complete(struct span message, const struct envelope *e)
+{
+    bool separator = false;
+    struct span header = header_part(message, &separator);
+    struct field f;
+
+    for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++)
+        if (!header_find(header, required[i].field, &f))
+            return false;
+    return separator && !lacks_from(header, e);
+}
+
+bool convert_needless(const struct recfm *recfm, struct span head, struct envelope *e)
+{
+    struct span line, message = head;
+    enum envelope_line what = ENVELOPE_FIELD;
+    struct diag d = {0};
+
+    *e = (struct envelope){0};
+    for (struct span rest = head; what == ENVELOPE_FIELD && span_line(&rest, &line);) {
+        what = envelope_take(e, line, &d);
+        if (what == ENVELOPE_FIELD)
+            message = rest;
+    }
+    if (recfm->form == RECORD_TEXT && recfm->control == CONTROL_NONE && what == ENVELOPE_END &&
+        envelope_whole(e, &d) && e->nto == 1 && !e->asa && !e->data_record &&
+        header_complete(message, e))
+        return true;
+    envelope_free(e);
+    return false;
 }

@@ -51,4 +51,9 @@ enum convert_result convert_next(struct convert *c, struct mail *m, struct diag 
 void convert_close(struct convert *c);
 void mail_free(struct mail *m);
 
+/* Is the file, as it stands, what its conversion would make of it but for the Received field: text
+ * for one recipient, whose header has all that RFC 5322 wants? `head` is the beginning of the file,
+ * with the whole header. *e is filled if so, and owned by the caller (envelope_free). */
+bool convert_needless(const struct recfm *recfm, struct span head, struct envelope *e);
+
 #endif

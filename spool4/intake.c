@@ -23,6 +23,7 @@
 #include "lib/thread.h"
 #include "lib/wake.h"
 #include "spool4/convert.h"
+#include "spool4/transfer.h"
 
 enum {
     FIRST_FILES = 256, /* of the first unit of a burst: the thread has work soon, and the sender */
@@ -640,8 +641,47 @@ struct sweep {
     struct ready_rules rules;
     size_t files; /* at most in one batch */
     bool one;     /* one full batch, then back to the loop: signals want to be heard */
+    struct transfer transfer;
+    size_t moved; /* so many were moved, and usmtp was not told of them */
     enum pass result;
 };
+
+static void tell_moved(struct sweep *s)
+{
+    if (s->moved > 0)
+        wake_send(s->batch.in->spool.queue[QUEUE_MAIL]);
+    s->moved = 0;
+}
+
+static void report_moved(struct batch *b, const char *name)
+{
+    char owner[LOGIN_MAX + 1];
+    struct spool_name parts;
+
+    (void)owner_name(b, geteuid(), owner);
+    spool_name_parse(span_of(name), &parts);
+    MSG(&b->in->program->log, T01SM030I, parts.id, parts.job, name, "1", owner);
+}
+
+/* What needs no conversion. False: it does. */
+static bool transfer(struct sweep *s, const char *name)
+{
+    const struct intake *in = s->batch.in;
+
+    enum transfer_result r =
+        s->batch.lane->ours ? transfer_file(&s->transfer, name) : TRANSFER_UNFIT;
+    if (r == TRANSFER_TROUBLE) {
+        trouble(in, name, strerror(errno));
+        s->result = pass_worse(s->result, PASS_TROUBLE);
+    }
+    if (r != TRANSFER_DONE)
+        return r != TRANSFER_UNFIT;
+    s->moved++;
+    s->batch.in->moved = true;
+    s->result = pass_worse(s->result, PASS_WORKED);
+    report_moved(&s->batch, name);
+    return true;
+}
 
 static int sweep_entry(void *arg, const char *name)
 {
@@ -649,10 +689,11 @@ static int sweep_entry(void *arg, const char *name)
 
     if (!spool_name_visible(name))
         return 0;
-    if (gather(&s->batch, name, &s->rules) == PASS_TROUBLE)
+    if (!transfer(s, name) && gather(&s->batch, name, &s->rules) == PASS_TROUBLE)
         s->result = pass_worse(s->result, PASS_TROUBLE);
-    if (s->batch.jobs < s->files && s->batch.octets < BATCH_OCTETS)
+    if (s->batch.jobs + s->moved < s->files && s->batch.octets < BATCH_OCTETS)
         return 0;
+    tell_moved(s);
     s->result = pass_worse(s->result, settle(&s->batch, s->one));
     return s->one || s->result == PASS_IN_DOUBT;
 }
@@ -662,6 +703,7 @@ static enum pass sweep_queue(struct intake *in, const struct lane *lane, size_t 
 {
     const struct site *site = in->program->site;
     struct sweep s = {.batch = {.in = in, .lane = lane},
+                      .transfer = {.program = in->program, .spool = &in->spool},
                       .rules = {(int64_t)site->quiet * 1000, clock_steady_ms(), clock_wall(), 0},
                       .files = files,
                       .one = one,
@@ -673,6 +715,7 @@ static enum pass sweep_queue(struct intake *in, const struct lane *lane, size_t 
         trouble(in, spool_queue_name(site, lane->queue, path), strerror(errno));
         s.result = pass_worse(s.result, PASS_TROUBLE);
     }
+    tell_moved(&s);
     if (s.result != PASS_IN_DOUBT)
         s.result = pass_worse(s.result, settle(&s.batch, false));
     batch_clear(&s.batch);
@@ -703,6 +746,20 @@ static size_t unit_files(struct intake *in)
     return in->files;
 }
 
+/* Moves are synced when there is a moment: a power cut before takes them back, and usmtp syncs
+ * mail/ itself before it sends what it has just seen. */
+static enum pass sync_moved(struct intake *in)
+{
+    if (!in->moved)
+        return PASS_IDLE;
+    in->moved = false;
+    if (durable_sync(in->spool.queue[QUEUE_MAIL]) == 0 &&
+        durable_sync(in->spool.queue[QUEUE_SUBMIT]) == 0)
+        return PASS_IDLE;
+    MSG(&in->program->log, T01SM024E, "SPOOL#4", strerror(errno));
+    return PASS_IN_DOUBT;
+}
+
 enum pass intake_pass(struct intake *in)
 {
     enum pass result = PASS_IDLE;
@@ -715,7 +772,7 @@ enum pass intake_pass(struct intake *in)
         result = pass_worse(result, one);
     }
     if (result != PASS_WORKED)
-        result = pass_worse(result, intake_wait(in));
+        result = pass_worse(result, pass_worse(intake_wait(in), sync_moved(in)));
     if (in->behind == NULL)
         in->files = 0; /* none was full */
     ready_prune(&in->watches, clock_steady_ms());

@@ -21,6 +21,7 @@ struct intake {
     unsigned number, numbers; /* job numbers: the next, and how many are left */
     unsigned block;           /* so many were taken the last time */
     bool told_unshared;       /* that a large mail was written in full for each recipient */
+    bool moved;               /* into mail/, and that is not synced yet */
     size_t files;             /* in a unit of this pass, at most */
     struct batch *behind;     /* what a thread commits and publishes; NULL: nothing */
     pthread_t thread;         /* it uses the spool and the log of the program, and nothing else */

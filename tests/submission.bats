@@ -385,6 +385,26 @@ sleep 0.2
   assert_output --partial 'never everybody'
 }
 
+@test "a whole mail for one recipient becomes a data set by a rename; what lacks a field is converted" {
+  local before
+  submission
+  by_swaks --auth PLAIN --auth-user cdoaks --auth-password pencil
+  wait_spooled 1 SUBMIT
+  before=$(stat -c '%i %s' "$(spooled SUBMIT)")
+  run "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+  assert_success
+  assert_output --regexp 'T01SM030I .*SSMTP\.JOB[0-9]+\.D[0-9]+\.MAIL\.T'
+  assert_equal "$(stat -c '%i %s' "$SPOOL"/mail/OUT.*)" "$before"
+  rm "$SPOOL"/mail/OUT.*
+  by_swaks --auth PLAIN --auth-user cdoaks --auth-password pencil --data 'From: cdoaks@mail.example.org\nDate: x\n\nno id\n'
+  wait_spooled 1 SUBMIT
+  before=$(stat -c %i "$(spooled SUBMIT)")
+  "$BUILD/spool4" -C "$MEMBER" --once --log stderr
+  refute [ "$(stat -c %i "$SPOOL"/mail/OUT.*)" = "$before" ]
+  grep -q '^Message-ID: <SSMTP\.' "$SPOOL"/mail/OUT.*
+  grep -q '^no id' "$SPOOL"/mail/OUT.*
+}
+
 @test "jes/SUBMIT is believed only where the system's own user wrote, and nobody else can write there" {
   submission
   printf 'X-From: ABaker@mail.example.org\nX-To: a@far.example\n\nx\n' >"$SPOOL/jes/SUBMIT/MAIL"

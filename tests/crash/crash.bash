@@ -116,6 +116,17 @@ into()
 
 FROM=CDoaks@mail.example.org USER_OF=CZQ14CD@MYHOST
 
+# submitted ID TO...: what ssmtp writes for the outside; its header lacks nothing.
+submitted()
+{
+    local id=$1
+    shift
+    printf 'X-From: <%s>\n' "$FROM"
+    printf 'X-To: <%s>\n' "$@"
+    printf 'Received: by x\nDate: x\nMessage-ID: <%s@x.example>\nFrom: %s\n\n' "$id" "$FROM"
+    body "$id"
+}
+
 # mail ID[:LINES] FROM TO...: a job's mail with a sealed body.
 mail()
 {

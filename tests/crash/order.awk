@@ -72,6 +72,8 @@ function on_rename(from, to,   p, u) {
         if (from in written) broken("R1", "it counts before its octets are synced")
         if (from ~ /\.done\/mail\// && (u == "" ? names_written > names_safe : names_lack(u)))
             broken("R6", "NAMES is not yet synced")
+        if (from ~ /\/jes\// && parent(to) == spool "/mail" && names_written > names_safe)
+            broken("R6", "NAMES is not yet synced")
     }
     if (from ~ /\.done\/in\//) awaited[to] = 1
     if (from ~ /\.done\/.*\.REASON$/) {

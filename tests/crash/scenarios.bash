@@ -73,6 +73,18 @@ recover 'spool4 --once'
 expect '1 mail one@far.example a' '1 mail two@far.example a'
 unread SSMTP.JOB00012.D0000001.MAIL.T 'mail one@far.example a' 'mail two@far.example a'
 
+row spool4-moved 'the same for one recipient: a rename makes a data set of it; a stranger has a coming name'
+prepare 'echo 00000150000000000001 >"$SPOOL/work/NAMES"' \
+    'mail s "$FROM" three@far.example >"$SPOOL/mail/OUT.D47195.T0240000.N0002"' \
+    'submitted a one@far.example | into "$SPOOL/jes/SUBMIT" SSMTP.JOB00012.D0000001.MAIL.T' \
+    'submitted b two@far.example | into "$SPOOL/jes/SUBMIT" SSMTP.JOB00012.D0000002.MAIL.T' \
+    'submitted c one@far.example two@far.example | into "$SPOOL/jes/SUBMIT" SSMTP.JOB00012.D0000003.MAIL.T'
+command_is 'spool4 --once'
+recover 'spool4 --once'
+expect '1 mail one@far.example a' '1 mail two@far.example b' '1 mail one@far.example c' \
+    '1 mail two@far.example c' '1 mail three@far.example s'
+unread SSMTP.JOB00012.D0000003.MAIL.T 'mail one@far.example c' 'mail two@far.example c'
+
 row spool4-held 'a faulty file: HOLD with its reason, and a notice'
 prepare '{ printf "X-From: $FROM\n\n"; body a; } | into "$SPOOL/jes/RMT21" faulty'
 command_is 'spool4 --once'

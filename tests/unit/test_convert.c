@@ -206,6 +206,55 @@ static void cut_anywhere_it_neither_crashes_nor_invents(void **state)
     }
 }
 
+static void what_needs_no_conversion(void **state)
+{
+#define TO "X-From: <a@b.example>\nX-To: <c@d.example>\n"
+#define ALL "Received: x\nDate: x\nMessage-ID: <1@b>\n"
+    static const struct {
+        enum record_form form;
+        enum record_control control;
+        const char *file;
+        bool needless;
+    } cases[] = {
+        {RECORD_TEXT, CONTROL_NONE, TO ALL "From: a\n\nx\n", true},
+        {RECORD_TEXT, CONTROL_NONE, TO ALL "From: a\n\n", true},
+        {RECORD_TEXT, CONTROL_NONE, "X-From: <>\nX-To: <c@d.example>\n" ALL "\nx\n", true},
+        {RECORD_TEXT, CONTROL_NONE, TO ALL "FROM: a,\n b\n\nx\n", true},
+        {RECORD_TEXT, CONTROL_NONE, TO ALL "\nFrom: a\n\nx\n", false},
+        {RECORD_TEXT, CONTROL_NONE, TO ALL "\nx\n", false},
+        {RECORD_TEXT, CONTROL_NONE, TO "Date: x\nFrom: a\n\nx\n", false},
+        {RECORD_TEXT, CONTROL_NONE, TO "Message-ID: <1@b>\nFrom: a\n\nx\n", false},
+        {RECORD_TEXT, CONTROL_NONE, TO "X-To: <e@d.example>\n" ALL "From: a\n\nx\n", false},
+        {RECORD_TEXT, CONTROL_NONE, TO "DATA\n" ALL "From: a\n\nx\n", false},
+        {RECORD_TEXT, CONTROL_NONE, TO "X-Recfm: VBA\n" ALL "From: a\n\nx\n", false},
+        {RECORD_TEXT, CONTROL_NONE, "X-From: <a@b.example>\n" ALL "From: a\n\nx\n", false},
+        {RECORD_TEXT, CONTROL_NONE, "X-To: <a@b.example>\n" ALL "From: a\n\nx\n", false},
+        {RECORD_TEXT, CONTROL_NONE, TO ALL "From: a\nno field\n\nx\n", false},
+        {RECORD_TEXT, CONTROL_NONE, TO ALL "From: a\n \nx\n", false},
+        {RECORD_TEXT, CONTROL_NONE, TO ALL "From: a\n", false},
+        {RECORD_TEXT, CONTROL_NONE, TO, false},
+        {RECORD_TEXT, CONTROL_NONE, "", false},
+        {RECORD_TEXT, CONTROL_ASA, TO ALL "From: a\n\nx\n", false},
+        {RECORD_FIXED, CONTROL_NONE, TO ALL "From: a\n\nx\n", false},
+    };
+    struct envelope e;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct recfm recfm = {.form = cases[i].form, .control = cases[i].control};
+        assert_int_equal(convert_needless(&recfm, span_of(cases[i].file), &e), cases[i].needless);
+        if (cases[i].needless)
+            envelope_free(&e);
+    }
+    /* However it is cut, it is not whole before the header's end. */
+    const struct recfm text = {.form = RECORD_TEXT};
+    const struct span whole = SPAN(TO ALL "From: a\n\n");
+    for (size_t n = 0; n < whole.n; n++)
+        assert_false(convert_needless(&text, (struct span){whole.p, n}, &e));
+#undef TO
+#undef ALL
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +265,7 @@ int main(void)
         cmocka_unit_test(a_batch_gives_its_mails_one_by_one),
         cmocka_unit_test(cards_are_continued_by_the_last_column),
         cmocka_unit_test(cut_anywhere_it_neither_crashes_nor_invents),
+        cmocka_unit_test(what_needs_no_conversion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
