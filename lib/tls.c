@@ -257,6 +257,8 @@ struct tls_context *tls_receiver(const struct tls_files *f,
     bool good = tls_context_ticket(c, ticket) &&
                 SSL_CTX_set_session_id_context(c->ssl, name, sizeof(name) - 1) == 1 &&
                 SSL_CTX_set_num_tickets(c->ssl, 1) == 1;
+    /* CERT holds the chain: none is looked for at each handshake. */
+    SSL_CTX_set_mode(c->ssl, SSL_MODE_NO_AUTO_CHAIN);
     /* Sessions are in their tickets alone: any worker can resume them. */
     SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(c->ssl, TICKET_LIFE);
@@ -267,6 +269,13 @@ struct tls_context *tls_receiver(const struct tls_files *f,
         return c;
     tls_context_free(c);
     return NULL;
+}
+
+/* The file and the folder of the system. SSL_CTX_set_default_verify_paths() adds a third way to the
+ * same folder, which reads each name in it for each certificate whose issuer is not there. */
+static bool use_system_authorities(SSL_CTX *ssl)
+{
+    return SSL_CTX_set_default_verify_file(ssl) == 1 && SSL_CTX_set_default_verify_dir(ssl) == 1;
 }
 
 struct tls_context *tls_sender(const struct tls_files *f, struct diag *d)
@@ -280,7 +289,7 @@ struct tls_context *tls_sender(const struct tls_files *f, struct diag *d)
     SSL_CTX_set_max_cert_list(c->ssl, SENDER_CHAIN_MAX);
     bool good = SSL_CTX_dane_enable(c->ssl) == 1;
     if (good && f->ca == NULL)
-        good = SSL_CTX_set_default_verify_paths(c->ssl) == 1;
+        good = use_system_authorities(c->ssl);
     if (!good)
         diag_memory(d);
     if (good && (f->ca == NULL || use_authorities(c->ssl, "CA", f->ca, d)))
