@@ -9,28 +9,20 @@
  * waits for SIGTERM.
  *
  * It runs on the cores of the server that it measures, so it does only what a client must: one
- * flight is one send, one key share (X25519), one cipher of TLS 1.3. The server must prove that it
- * has the key of its certificate; who has signed that certificate is not asked, as by most senders
- * of mail. Reading it is what costs most in OpenSSL 3.0, which looks for a decoder among all that
- * it has for each key; the way of older versions is taken, see read_keys_directly(). */
-#define OPENSSL_SUPPRESS_DEPRECATED
+ * flight is one send, and TLS is that of tests/tools/tls13.h, which says what it checks. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
-#include <openssl/engine.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-
 #include "lib/clock.h"
+#include "tests/tools/tls13.h"
 #include "tests/tools/tool.h"
 
 enum {
     REPLY_MAX = 4096,
     READ_OCTETS = 16 << 10,
-    FLIGHT_MAX = 4096,
     EVENTS = 64,
     SESSIONS_MAX = 20000,
     OPENING_MAX = 50
@@ -48,15 +40,11 @@ static const struct {
     [HOLDING] = {"250", NULL},
 };
 
-struct load;
-
 struct session {
-    struct load *load;
     int fd;
     enum step step;
-    SSL *ssl;
-    SSL_SESSION *last;  /* with --resume */
-    struct span octets; /* that came for TLS, during a call */
+    struct tls13 tls;
+    struct tls13_session last; /* with --resume */
     struct buf reply;
 };
 
@@ -64,8 +52,7 @@ struct load {
     struct sockaddr_in server;
     struct session *session;
     int epoll;
-    SSL_CTX *context;
-    BIO_METHOD *method;
+    struct tls13_tools tools;
     struct buf flight; /* what one session is to send */
     uint64_t sessions, started, seconds, opening, held;
     bool resume, hold, over;
@@ -92,109 +79,6 @@ __attribute__((format(printf, 2, 3))) _Noreturn static void wrong(const struct s
     va_end(args);
     fputc('\n', stderr);
     exit(TOOL_FAILED);
-}
-
-/* A BIO on the octets that were received and on the flight. */
-
-static int bio_read(BIO *b, char *to, int size)
-{
-    struct session *s = BIO_get_data(b);
-    size_t n = size > 0 ? (size_t)size : 0;
-
-    BIO_clear_retry_flags(b);
-    if (s->octets.n == 0) {
-        BIO_set_retry_read(b);
-        return -1;
-    }
-    if (n > s->octets.n)
-        n = s->octets.n;
-    memcpy(to, s->octets.p, n);
-    s->octets = (struct span){s->octets.p + n, s->octets.n - n};
-    return (int)n;
-}
-
-static int bio_write(BIO *b, const char *octets, int n)
-{
-    const struct session *s = BIO_get_data(b);
-
-    BIO_clear_retry_flags(b);
-    return n >= 0 && buf_add(&s->load->flight, octets, (size_t)n) ? n : -1;
-}
-
-static long bio_control(BIO *b, int command, long number, void *pointer)
-{
-    (void)b;
-    (void)number;
-    (void)pointer;
-    return command == BIO_CTRL_FLUSH;
-}
-
-/* The context. */
-
-static int key_methods(ENGINE *e, EVP_PKEY_METHOD **method, const int **kinds, int kind)
-{
-    static const int known[] = {NID_rsaEncryption, NID_X9_62_id_ecPublicKey};
-
-    (void)e;
-    if (method == NULL) {
-        *kinds = known;
-        return sizeof(known) / sizeof(known[0]);
-    }
-    *method = (EVP_PKEY_METHOD *)EVP_PKEY_meth_find(kind);
-    return *method != NULL;
-}
-
-/* Where an engine has methods for a kind of key, OpenSSL takes them and its own reader of that
- * kind: a certificate then costs 7 microseconds instead of 100. The methods here are OpenSSL's own.
- */
-static void read_keys_directly(void)
-{
-    ENGINE *e = ENGINE_new();
-
-    if (e == NULL || ENGINE_set_id(e, "direct") != 1 ||
-        ENGINE_set_pkey_meths(e, key_methods) != 1 || ENGINE_register_pkey_meths(e) != 1)
-        tool_die(0, "cannot begin: no engine");
-}
-
-static int take_certificate(X509_STORE_CTX *store, void *arg)
-{
-    (void)store;
-    (void)arg;
-    return 1;
-}
-
-static int keep_session(SSL *ssl, SSL_SESSION *session)
-{
-    struct session *s = SSL_get_app_data(ssl);
-
-    SSL_SESSION_free(s->last);
-    s->last = session;
-    return 1; /* its count is ours now */
-}
-
-static void make_context(struct load *l)
-{
-    /* What this machine's openssl.cnf says must not change what is measured. */
-    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-    read_keys_directly();
-    l->context = SSL_CTX_new(TLS_client_method());
-    l->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "session");
-    if (l->context == NULL || l->method == NULL || BIO_meth_set_read(l->method, bio_read) != 1 ||
-        BIO_meth_set_write(l->method, bio_write) != 1 ||
-        BIO_meth_set_ctrl(l->method, bio_control) != 1 ||
-        SSL_CTX_set_min_proto_version(l->context, TLS1_3_VERSION) != 1 ||
-        SSL_CTX_set_ciphersuites(l->context, "TLS_AES_128_GCM_SHA256") != 1 ||
-        SSL_CTX_set1_groups_list(l->context, "X25519") != 1)
-        tool_die(0, "cannot begin: no TLS");
-    SSL_CTX_set_options(l->context, SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_cert_verify_callback(l->context, take_certificate, NULL);
-    if (l->resume) {
-        SSL_CTX_set_session_cache_mode(l->context,
-                                       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-        SSL_CTX_sess_set_new_cb(l->context, keep_session);
-    } else {
-        SSL_CTX_set_session_cache_mode(l->context, SSL_SESS_CACHE_OFF);
-    }
 }
 
 /* Sessions. */
@@ -231,29 +115,17 @@ static void say(const struct session *s, struct span octets)
 
 static void begin_tls(struct load *l, struct session *s)
 {
-    BIO *bio = BIO_new(l->method);
-
-    s->ssl = SSL_new(l->context);
-    if (bio == NULL || s->ssl == NULL)
-        tool_die(0, "memory is short");
-    BIO_set_data(bio, s);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(s->ssl, bio, bio);
-    SSL_set_app_data(s->ssl, s);
-    SSL_set_connect_state(s->ssl);
-    if (s->last != NULL)
-        SSL_set_session(s->ssl, s->last);
+    buf_clear(&l->flight);
+    tls13_hello(&s->tls, clock_steady_ms(), &l->flight);
+    say(s, BUF_SPAN(&l->flight));
     s->step = SECURING;
 }
 
 static void end_session(struct load *l, struct session *s)
 {
     l->handshakes++;
-    l->resumed += SSL_session_reused(s->ssl) == 1;
-    /* The server is gone with its 221; without this the session could not be resumed. */
-    SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-    SSL_free(s->ssl);
-    s->ssl = NULL;
+    l->resumed += s->tls.resumed;
+    tls13_reset(&s->tls);
     close(s->fd);
     l->opening--;
     if (clock_steady_ms() >= l->ends_ms)
@@ -293,56 +165,22 @@ static bool take_reply(struct session *s)
     return whole;
 }
 
-static _Noreturn void wrong_tls(const struct session *s)
-{
-    const char *reason = ERR_reason_error_string(ERR_peek_error());
-
-    wrong(s, "TLS failed: %s", reason != NULL ? reason : "without a reason");
-}
-
 /* What follows the handshake goes out with its last flight. */
-static void handshake(struct load *l, struct session *s)
-{
-    int done = SSL_do_handshake(s->ssl);
-    const char *next = l->hold ? steps[GREETING].then : "QUIT\r\n";
-
-    if (done != 1 && SSL_get_error(s->ssl, done) != SSL_ERROR_WANT_READ)
-        wrong_tls(s);
-    if (done != 1)
-        return;
-    s->step = l->hold ? HOLDING : ENDING;
-    if (SSL_write(s->ssl, next, (int)strlen(next)) <= 0)
-        wrong_tls(s);
-}
-
-static void receive_text(struct load *l, struct session *s)
-{
-    char text[REPLY_MAX];
-    int n;
-
-    while ((n = SSL_read(s->ssl, text, sizeof(text))) > 0) {
-        buf_add(&s->reply, text, (size_t)n);
-        if (!take_reply(s))
-            continue;
-        if (s->step == ENDING)
-            end_session(l, s);
-        else
-            hold_session(l, s);
-        return;
-    }
-    if (SSL_get_error(s->ssl, n) != SSL_ERROR_WANT_READ)
-        wrong_tls(s);
-}
-
 static void receive_tls(struct load *l, struct session *s, struct span octets)
 {
     buf_clear(&l->flight);
-    s->octets = octets;
-    if (s->step == SECURING)
-        handshake(l, s);
+    bool secured = tls13_receive(&s->tls, octets, clock_steady_ms(), &l->flight, &s->reply);
+    if (secured && s->step == SECURING) {
+        s->step = l->hold ? HOLDING : ENDING;
+        tls13_send(&s->tls, l->hold ? span_of(steps[GREETING].then) : SPAN("QUIT\r\n"), &l->flight);
+    }
     say(s, BUF_SPAN(&l->flight));
-    if (s->step == ENDING || s->step == HOLDING)
-        receive_text(l, s);
+    if (s->step == SECURING || s->step == HELD || !take_reply(s))
+        return;
+    if (s->step == ENDING)
+        end_session(l, s);
+    else
+        hold_session(l, s);
 }
 
 static void receive(struct load *l, struct session *s)
@@ -354,7 +192,7 @@ static void receive(struct load *l, struct session *s)
         return;
     if (n <= 0)
         wrong(s, "the session ended: %s", n < 0 ? strerror(errno) : "closed by the peer");
-    if (s->ssl != NULL) {
+    if (s->step >= SECURING) {
         receive_tls(l, s, (struct span){octets, (size_t)n});
         return;
     }
@@ -363,7 +201,6 @@ static void receive(struct load *l, struct session *s)
         return;
     if (s->step == READY) {
         begin_tls(l, s);
-        receive_tls(l, s, (struct span){0});
     } else {
         say(s, span_of(steps[s->step].then));
         s->step++;
@@ -428,13 +265,14 @@ int main(int argc, char **argv)
     take_options(&l, argc, argv);
     raise_limit();
     sigaction(SIGTERM, &stop, NULL);
-    make_context(&l);
+    tls13_prepare(&l.tools);
     l.epoll = epoll_create1(EPOLL_CLOEXEC);
     l.session = calloc(l.sessions + 1, sizeof(*l.session));
-    if (l.epoll < 0 || l.session == NULL || !buf_reserve(&l.flight, FLIGHT_MAX))
+    if (l.epoll < 0 || l.session == NULL)
         tool_die(0, "cannot begin: memory is short");
     for (uint64_t i = 0; i < l.sessions; i++)
-        l.session[i].load = &l;
+        l.session[i].tls =
+            (struct tls13){.tools = &l.tools, .session = l.resume ? &l.session[i].last : NULL};
     int64_t first_ms = clock_steady_ms();
     l.ends_ms = first_ms + (int64_t)l.seconds * 1000;
     run(&l);
