@@ -26,7 +26,7 @@ struct closer {
 static void close_all(const int *fds, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        close(fds[i]); /* opened by O_PATH: nothing was written by it */
+        close(fds[i]); /* nothing was written by it */
 }
 
 static void *run(void *arg)
@@ -84,13 +84,23 @@ static bool take(struct closer *c, int fd)
     return room;
 }
 
-int closer_unlink(struct closer *c, int dir, const char *name)
+static int unlink_open(struct closer *c, int dir, const char *name, int *file)
 {
+    int result = unlinkat(dir, name, 0);
+
+    if (result == 0 && c != NULL && *file >= 0 && take(c, *file))
+        *file = -1;
+    return result;
+}
+
+int closer_unlink(struct closer *c, int dir, const char *name, int *file)
+{
+    if (file != NULL && *file >= 0)
+        return unlink_open(c, dir, name, file);
     /* O_PATH: no permission is needed, and nothing is done to what is there. */
     int fd = c == NULL ? -1 : openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    int result = unlinkat(dir, name, 0), error = errno;
-
-    if (fd >= 0 && (result < 0 || !take(c, fd)))
+    int result = unlink_open(c, dir, name, &fd), error = errno;
+    if (fd >= 0)
         close(fd);
     errno = error;
     return result;

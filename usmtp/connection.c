@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/clock.h"
 #include "usmtp/outcome.h"
@@ -40,6 +41,13 @@ static void close_file(struct connection *c)
     c->file_open = false;
 }
 
+static void close_hand(struct hand *h)
+{
+    if (h->file >= 0)
+        close(h->file); /* read only */
+    h->file = -1;
+}
+
 static void finish(struct connection *c)
 {
     const struct verdict *v = c->host_verdict.kind == VERDICT_HOST ? &c->host_verdict : NULL;
@@ -50,8 +58,10 @@ static void finish(struct connection *c)
     wire_free(c->wire);
     session_close(&c->session);
     tls_context_free(c->target.security.context);
-    if (c->in_hand)
+    if (c->in_hand) {
+        close_hand(&c->hand);
         c->events->untried(c->owner, c, &c->hand);
+    }
     c->events->closed(c->owner, c, v);
     resolve_free(c->target.found);
     free(c);
@@ -76,6 +86,7 @@ static void settle(struct connection *c, const struct verdict *v)
     }
     c->is_coming = false;
     c->events->verdict(c->owner, c, &settled, v);
+    close_hand(&settled);
 }
 
 /* Hands the session's verdicts on. */
@@ -164,6 +175,7 @@ static void send_text(struct connection *c, struct buf *out)
     }
     if (c->text_done) {
         session_text_sent(&c->session);
+        c->hand.file = mailfile_part(&c->mail);
         close_file(c);
     }
 }
@@ -206,6 +218,7 @@ static void offer_mail(struct connection *c, struct buf *out)
             return;
         }
         c->idle = false;
+        c->hand.file = -1;
         c->mails++;
         c->in_hand = c->file_open = true;
         start_attempt(c);
@@ -224,6 +237,7 @@ static void offer_ahead(struct connection *c, struct buf *out)
         return;
     struct session_mail m = what_to_say(&c->mail);
     c->file_open = true;
+    c->coming.file = -1;
     c->is_coming = session_mail_ahead(&c->session, &m, out);
     if (c->is_coming) {
         c->mails++;

@@ -31,6 +31,7 @@ struct connection_target {
 /* A mail in a connection's hands. */
 struct hand {
     uint32_t entry;
+    int file; /* whose text was sent, open for a removal to take it; or -1 */
     char from[ADDRESS_TEXT_MAX + 1], to[ADDRESS_TEXT_MAX + 1];
 };
 
@@ -39,8 +40,7 @@ struct connection_owner {
      * false. It may be asked for one more while the host has not yet answered to a text. */
     bool (*next)(void *owner, struct connection *c, struct mailfile *m, struct hand *hand);
     /* What became of a mail that `next` gave. Never VERDICT_NONE or VERDICT_HOST. */
-    void (*verdict)(void *owner, struct connection *c, const struct hand *hand,
-                    const struct verdict *v);
+    void (*verdict)(void *owner, struct connection *c, struct hand *hand, const struct verdict *v);
     /* A mail that `next` gave was not tried. */
     void (*untried)(void *owner, struct connection *c, const struct hand *hand);
     /* The first greeting of this connection was good. */

@@ -79,7 +79,7 @@ static bool wait_on(struct deliver *d, uint32_t i, const struct site_schedule *s
 static void route_one(struct deliver *d, uint32_t i)
 {
     struct site_schedule schedule = site_schedule(d->program->site, NULL);
-    struct attempt a = {"", "", "none", "", &schedule};
+    struct attempt a = {"", "", "none", "", &schedule, NULL};
     struct destination *t = NULL;
     struct mailfile m;
     struct route route;

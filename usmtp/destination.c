@@ -128,7 +128,7 @@ static void put_off(struct destination *t, const struct verdict *v)
     struct deliver *d = t->deliver;
     struct chain waiting = t->ready;
     char from[ADDRESS_TEXT_MAX + 1], to[ADDRESS_TEXT_MAX + 1];
-    struct attempt a = {from, to, "none", route_host(&t->route), &t->route.schedule};
+    struct attempt a = {from, to, "none", route_host(&t->route), &t->route.schedule, NULL};
 
     t->due = deliver_now(d) + fate_delay(&t->route.schedule, t->tries);
     if (t->tries < TRIES_MAX)
@@ -161,7 +161,7 @@ static void unroutable(struct destination *t, const struct resolve_result *r)
 {
     struct deliver *d = t->deliver;
     char from[ADDRESS_TEXT_MAX + 1], to[ADDRESS_TEXT_MAX + 1];
-    struct attempt a = {from, to, "none", "", &t->route.schedule};
+    struct attempt a = {from, to, "none", "", &t->route.schedule, NULL};
     struct verdict v;
 
     outcome_local(&v, VERDICT_NEVER, r->status, r->why);
@@ -502,12 +502,13 @@ static bool no_try(const struct deliver *d, const struct connection *c, const st
     return c->mails > 1 && (v->remote ? strncmp(v->text, "421", 3) == 0 : c->unanswered);
 }
 
-static void on_verdict(void *owner, struct connection *c, const struct hand *hand,
+static void on_verdict(void *owner, struct connection *c, struct hand *hand,
                        const struct verdict *v)
 {
     struct destination *t = owner;
     struct deliver *d = t->deliver;
-    struct attempt a = {hand->from, hand->to, c->relay, c->host->name, &t->route.schedule};
+    struct attempt a = {hand->from,    hand->to,           c->relay,
+                        c->host->name, &t->route.schedule, &hand->file};
 
     /* It may have dropped what came with the text before. */
     t->plain |= c->unanswered && c->ahead && c->mails > 1;

@@ -89,12 +89,12 @@ static void put_off(struct deliver *d, uint32_t i, const struct attempt *a, cons
     restore_note_kept(d, i, a->to, v->status, v->text);
 }
 
-static bool remove_data_set(struct deliver *d, uint32_t i)
+static bool remove_data_set(struct deliver *d, uint32_t i, int *file)
 {
     char name[DSNAME_MAX + 1];
 
     deliver_data_set(d, i, name);
-    if (closer_unlink(d->closer, d->spool->queue[QUEUE_MAIL], name) < 0 && errno != ENOENT)
+    if (closer_unlink(d->closer, d->spool->queue[QUEUE_MAIL], name, file) < 0 && errno != ENOENT)
         return false;
     if (d->removed++ == 0)
         loop_timer_set(d->sync, SYNC_DELAY_MS);
@@ -102,11 +102,11 @@ static bool remove_data_set(struct deliver *d, uint32_t i)
     return true;
 }
 
-static void remove_sent(struct deliver *d, uint32_t i)
+static void remove_sent(struct deliver *d, uint32_t i, int *file)
 {
     char name[DSNAME_MAX + 1];
 
-    if (remove_data_set(d, i))
+    if (remove_data_set(d, i, file))
         return;
     deliver_data_set(d, i, name);
     MSG(&d->program->log, T01SM045E, name, strerror(errno));
@@ -120,7 +120,7 @@ void fate_remove_undeleted(struct deliver *d)
 
     d->undeleted = CHAIN_EMPTY;
     for (uint32_t i; (i = queue_take(&d->queue, &again)) != ENTRY_NONE;)
-        if (!remove_data_set(d, i))
+        if (!remove_data_set(d, i, NULL))
             queue_append(&d->queue, &d->undeleted, i, ENTRY_READY);
 }
 
@@ -129,7 +129,7 @@ void fate_settle(struct deliver *d, uint32_t i, const struct attempt *a, const s
     switch (v->kind) {
     case VERDICT_SENT:
         log_attempt(d, i, a, "sent", v);
-        remove_sent(d, i);
+        remove_sent(d, i, a->file);
         break;
     case VERDICT_NEVER:
         log_attempt(d, i, a, "bounced", v);

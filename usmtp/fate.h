@@ -12,6 +12,7 @@ struct attempt {
     const char *relay;     /* host[ip]:port; "none" */
     const char *host;      /* "": none said anything */
     const struct site_schedule *schedule;
+    int *file; /* the data set is still open, or -1; NULL: it is not. fate_settle() may take it */
 };
 
 /* The verdict on a mail: SENT, LATER or NEVER. */

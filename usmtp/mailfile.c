@@ -235,3 +235,12 @@ void mailfile_close(struct mailfile *m)
     m->fd = -1;
     buf_free(&m->head);
 }
+
+int mailfile_part(struct mailfile *m)
+{
+    int fd = m->fd;
+
+    m->fd = -1;
+    mailfile_close(m);
+    return fd;
+}

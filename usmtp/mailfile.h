@@ -46,5 +46,7 @@ bool mailfile_at_end(const struct mailfile *m);
 /* To the beginning of the text again. */
 void mailfile_rewind(struct mailfile *m);
 void mailfile_close(struct mailfile *m);
+/* Its descriptor, the caller's from now on; the rest is closed. */
+int mailfile_part(struct mailfile *m);
 
 #endif

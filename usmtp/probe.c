@@ -35,7 +35,7 @@ static bool on_next(void *owner, struct connection *c, struct mailfile *m, struc
     return false;
 }
 
-static void on_verdict(void *owner, struct connection *c, const struct hand *hand,
+static void on_verdict(void *owner, struct connection *c, struct hand *hand,
                        const struct verdict *v)
 {
     (void)owner;
