@@ -267,7 +267,7 @@ static int work(struct usmtp *u)
         MSG(&p->log, T01SM003E, p->member, d.text);
         return EX_CONFIG;
     }
-    (void)program_descriptors(); /* a connection needs two */
+    (void)program_descriptors(); /* a connection needs three */
     if (!program_jail(p))
         return EX_OSERR;
     if (!recover(u))
