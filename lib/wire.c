@@ -240,10 +240,25 @@ static void send_soon(struct wire *w)
     }
 }
 
+static bool add(struct wire *w, struct span octets)
+{
+    return w->tls != NULL ? tls_send(w->tls, octets, &w->out) : buf_addspan(&w->out, octets);
+}
+
 bool wire_send(struct wire *w, struct span octets)
 {
-    if (w->tls != NULL ? !tls_send(w->tls, octets, &w->out) : !buf_addspan(&w->out, octets))
+    if (!add(w, octets))
         return false;
+    send_soon(w);
+    return true;
+}
+
+bool wire_send_last(struct wire *w, struct span octets)
+{
+    if (!add(w, octets))
+        return false;
+    if (w->secure)
+        tls_close(w->tls, &w->out);
     send_soon(w);
     return true;
 }

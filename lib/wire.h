@@ -40,6 +40,8 @@ const struct tls *wire_tls(const struct wire *w);
 /* What `ended` told, in words. */
 const char *wire_error(const struct wire *w, int error);
 bool wire_send(struct wire *w, struct span octets);
+/* The last that is said: the end of TLS goes with it. */
+bool wire_send_last(struct wire *w, struct span octets);
 size_t wire_unsent(const struct wire *w);
 /* `ended` with ETIMEDOUT after so many milliseconds, unless set anew; 0 takes the deadline off. */
 void wire_deadline(struct wire *w, int64_t ms);

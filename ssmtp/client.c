@@ -412,7 +412,10 @@ static void say_goodbye(struct client *c)
 
 static void send_replies(struct client *c, struct buf *out)
 {
-    if (out->failed || (out->len > 0 && !wire_send(c->wire, BUF_SPAN(out))))
+    bool (*say)(struct wire *, struct span) =
+        c->session.phase == RECEIVER_CLOSED ? wire_send_last : wire_send;
+
+    if (out->failed || (out->len > 0 && !say(c->wire, BUF_SPAN(out))))
         c->broken = true;
     trace(c, "->", BUF_SPAN(out));
     c->progress = c->progress || out->len > 0;
