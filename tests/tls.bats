@@ -691,6 +691,41 @@ envelope=$'-> EHLO client.example\n<reply 250\n-> MAIL FROM:<a@client.example>\n
   assert_output --partial 'status=sent (250 2.0.0 SPOOLED AS'
 }
 
+@test "tlsload: counts handshakes with each kind of key, and resumed ones" {
+  local load key
+  load=$(tool tlsload)
+  for key in good rsa; do
+    receiver "CERT($TLS/$key.pem)"
+    run "$load" --sessions 4 --seconds 1 "$PORT"
+    assert_success
+    assert_line 'resumed 0'
+    refute_line 'all 0'
+    run "$load" --sessions 4 --seconds 1 --resume "$PORT"
+    assert_success
+    refute_line 'resumed 0'
+    stop_server ssmtp
+  done
+}
+
+# load_fails TEXT: tlsload ends by it.
+load_fails() {
+  run "$(tool tlsload)" --sessions 1 "$PORT"
+  assert_failure 1
+  assert_output --partial "$1"
+}
+
+@test "tlsload: another reply, text behind 220, and an older TLS fail" {
+  tls_serve --cert "$TLS/good.pem" --max TLSv1_2 -- $'-> 421 no\nuntil-close' "${offer/220 go/454 no}"$'\nuntil-close' \
+    "$offer"$'\n->> 250 evil\\r\\n\nuntil-close' "$offer"$'\ntls-fails'
+  load_fails 'no such reply was due: 421 no'
+  load_fails 'no such reply was due: 454 no'
+  load_fails 'no such reply was due: 220 go'
+  load_fails 'TLS: what came is no TLS 1.3'
+  stop_server tls || (($? == 143))
+  tls_serve --cert "$TLS/good.pem" "$offer"$'\ntls\n<- ^QUIT$\n-> 250 no\nuntil-close'
+  load_fails 'no such reply was due: 250 no'
+}
+
 teardown() {
   stop_postfix
   stop_all
