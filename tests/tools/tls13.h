@@ -637,6 +637,23 @@ static inline void tls13_reset(struct tls13 *t)
     buf_clear(&t->messages);
 }
 
+static inline void tls13_free(struct tls13 *t)
+{
+    EVP_PKEY_free(t->share);
+    buf_free(&t->records);
+    buf_free(&t->messages);
+}
+
+static inline void tls13_end(struct tls13_tools *k)
+{
+    EVP_PKEY_CTX_free(k->shares);
+    EVP_PKEY_CTX_free(k->prover);
+    EVP_CIPHER_CTX_free(k->seal);
+    EVP_CIPHER_CTX_free(k->unseal);
+    EVP_CIPHER_free(k->cipher);
+    buf_free(&k->certificate);
+}
+
 static inline void tls13_prepare(struct tls13_tools *k)
 {
     k->shares = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);

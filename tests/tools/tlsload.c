@@ -257,6 +257,18 @@ static void raise_limit(void)
     }
 }
 
+static void end(struct load *l)
+{
+    for (uint64_t i = 0; i < l->sessions; i++) {
+        tls13_free(&l->session[i].tls);
+        buf_free(&l->session[i].last.ticket);
+        buf_free(&l->session[i].reply);
+    }
+    free(l->session);
+    buf_free(&l->flight);
+    tls13_end(&l->tools);
+}
+
 int main(int argc, char **argv)
 {
     struct load l = {.sessions = 10, .seconds = 5};
@@ -280,5 +292,6 @@ int main(int argc, char **argv)
     if (!l.hold)
         printf("handshakes %.1f\nresumed %llu\nall %llu\n", (double)l.handshakes / took,
                (unsigned long long)l.resumed, (unsigned long long)l.handshakes);
+    end(&l);
     return 0;
 }
