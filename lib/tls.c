@@ -327,7 +327,7 @@ void tls_ticket_next(unsigned char key[TLS_TICKET_KEY])
         digest_begin(&d);
         digest_add(&d, (struct span){(const char *)key, TLS_TICKET_KEY});
         digest_add(&d, (struct span){&part, 1});
-        digest_end(&d, next + part * DIGEST_OCTETS);
+        digest_end(&d, next + (size_t)part * DIGEST_OCTETS);
     }
     memcpy(key, next, TLS_TICKET_KEY);
     OPENSSL_cleanse(next, sizeof(next));
