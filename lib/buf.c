@@ -82,19 +82,19 @@ bool buf_fill(struct buf *b, char c, size_t times)
 bool buf_printf(struct buf *b, const char *format, ...)
 {
     va_list args;
-    int n;
+    size_t room = b->cap - b->len;
 
-    va_start(args, format);
-    n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    if (n < 0 || !buf_reserve(b, (size_t)n + 1)) {
-        b->failed = true;
+    if (b->failed)
         return false;
-    }
     va_start(args, format);
-    n = vsnprintf(b->data + b->len, (size_t)n + 1, format, args);
+    int n = vsnprintf(room > 0 ? b->data + b->len : NULL, room, format, args);
     va_end(args);
-    if (n < 0) {
+    if (n > 0 && (size_t)n >= room && buf_reserve(b, (size_t)n + 1)) {
+        va_start(args, format);
+        n = vsnprintf(b->data + b->len, (size_t)n + 1, format, args);
+        va_end(args);
+    }
+    if (n < 0 || b->failed) {
         b->failed = true;
         return false;
     }

@@ -1,7 +1,7 @@
 /* See dsname.h. */
 #include "lib/dsname.h"
 
-#include <stdio.h>
+#include <string.h>
 
 enum {
     EPOCH_2000 = 946684800, /* 2000-01-01T00:00:00Z */
@@ -45,6 +45,21 @@ static void julian(int64_t days, int64_t *year, int *day)
     *day = (int)(days - first) + 1;
 }
 
+/* The last digits of a number. */
+static char *put(char *at, uint64_t n, unsigned digits)
+{
+    for (unsigned i = digits; i > 0; n /= 10)
+        at[--i] = (char)('0' + n % 10);
+    return at + digits;
+}
+
+static char *put_letter(char *at, char letter)
+{
+    *at++ = '.';
+    *at++ = letter;
+    return at;
+}
+
 bool dsname_format(struct span prefix, uint64_t stamp, char out[DSNAME_MAX + 1])
 {
     uint64_t second = stamp / DSNAME_PER_SECOND, rest = stamp % DSNAME_PER_SECOND;
@@ -56,10 +71,12 @@ bool dsname_format(struct span prefix, uint64_t stamp, char out[DSNAME_MAX + 1])
     if (!dsname_valid(prefix, DSNAME_PREFIX_MAX))
         return false;
     julian((int64_t)(second / DAY), &year, &day);
-    int n = snprintf(out, DSNAME_MAX + 1, "%.*s.D%02d%03d.T%02u%02u%02u%u.N%04u", (int)prefix.n,
-                     prefix.p, (int)(year % 100), day, in_day / 3600, in_day / 60 % 60, in_day % 60,
-                     (unsigned)(rest / 10000), (unsigned)(rest % 10000));
-    return n > 0 && n <= DSNAME_MAX;
+    memcpy(out, prefix.p, prefix.n);
+    char *at = put(put_letter(out + prefix.n, 'D'), (uint64_t)year, 2);
+    at = put(put_letter(put(at, (uint64_t)day, 3), 'T'), in_day / 3600, 2);
+    at = put(put(put(at, in_day / 60 % 60, 2), in_day % 60, 2), rest / 10000, 1);
+    *put(put_letter(at, 'N'), rest % 10000, 4) = '\0';
+    return true;
 }
 
 /* A letter, then digits up to the next period: one qualifier of the name, whose length was looked
