@@ -13,12 +13,12 @@
 
 #define CHECKPOINT_NAME "CHKPT"
 #define NEW_NAME "." CHECKPOINT_NAME ".new"
+/* A file smaller than this is never written anew; a test may have it smaller. */
+#ifndef CHECKPOINT_SLACK
+#define CHECKPOINT_SLACK (1 << 20)
+#endif
 
-enum {
-    LINE_MAX_OCTETS = 2048,
-    CHUNK = 1 << 18,
-    SLACK = 1 << 20 /* a file smaller than this is never written anew */
-};
+enum { LINE_MAX_OCTETS = 2048, CHUNK = 1 << 18 };
 
 /* How the fields of each kind stand in its line. */
 static bool take_word(struct span *rest, struct span *word)
@@ -171,6 +171,7 @@ int checkpoint_open(struct checkpoint *c, int work,
     struct load load = {0, each, arg};
 
     *c = (struct checkpoint){.dir = work};
+    unlinkat(work, NEW_NAME, 0); /* of one that was killed; write_anew() tries it again */
     c->fd = openat(work, CHECKPOINT_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (c->fd < 0)
         return -1;
@@ -272,7 +273,7 @@ int checkpoint_compact(struct checkpoint *c, const struct checkpoint_keeper *kee
 {
     struct compaction k = {.keeper = keeper};
 
-    if (c->end < SLACK || c->end < 2 * c->floor || checkpoint_flush(c) < 0)
+    if (c->end < CHECKPOINT_SLACK || c->end < 2 * c->floor || checkpoint_flush(c) < 0)
         return 0;
     c->floor = c->end; /* not again at once if it fails */
     if (write_anew(c, &k) < 0)

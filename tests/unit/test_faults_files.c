@@ -576,8 +576,10 @@ static void files_that_are_damaged(void **state)
     (void)state;
     place_clear(&place);
     place_put(spool->work, "CHKPT", "bad\nKEPT M1 1 2 3 to st text\nKEPT M2 1 2 3 to");
+    place_put(spool->work, ".CHKPT.new", "bad\nKEPT M1 1"); /* whoever wrote it was killed */
     memory = (struct memory){0};
     assert_int_equal(checkpoint_open(&c, spool->work, load, &memory), 0);
+    assert_int_equal(faccessat(spool->work, ".CHKPT.new", F_OK, 0), -1);
     assert_int_equal(memory.bad, 1);
     assert_int_equal(memory.found[1], 3);
     assert_int_equal(memory.found[2], 0);
