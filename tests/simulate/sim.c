@@ -23,7 +23,8 @@ struct event {
     int64_t now_us;
     const char *verb;
     long result;
-    char who[12], detail[DETAIL];
+    const char *who;
+    char detail[DETAIL];
 };
 
 struct sim sim;
@@ -74,7 +75,7 @@ void sim_trace(const char *who, const char *verb, const char *detail, long resul
     e->now_us = sim.now_us;
     e->verb = verb;
     e->result = result;
-    copy_text(e->who, sizeof(e->who), who);
+    e->who = who;
     copy_text(e->detail, sizeof(e->detail), detail);
     if (sim.verbose)
         show(e);
@@ -153,9 +154,12 @@ void *sim_alloc(size_t n)
     return checked(__real_malloc(n));
 }
 
+/* Small pieces by malloc(), which has them at hand where calloc() searches. */
 void *sim_zeroed(size_t n)
 {
-    return checked(__real_calloc(1, n));
+    enum { SMALL = 1024 };
+
+    return n > SMALL ? checked(__real_calloc(1, n)) : memset(sim_alloc(n), 0, n);
 }
 
 void *sim_grow(void *p, size_t n)

@@ -61,7 +61,7 @@ uint32_t sim_below(uint32_t n);
 /* True once in n times; never when n is 0. */
 bool sim_one_in(uint32_t n);
 
-/* The list of events. `verb` lives for ever; detail is copied. */
+/* The list of events. `who` and `verb` live for ever; detail is copied. */
 void sim_trace(const char *who, const char *verb, const char *detail, long result);
 /* An invariant does not hold: says so with the seed, the step and the last events, and ends. */
 _Noreturn void sim_violation(const char *format, ...) __attribute__((format(printf, 1, 2)));

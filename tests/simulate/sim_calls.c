@@ -22,19 +22,24 @@ enum { LOOK = 1, WRITE = 3, CHANGE = 8 };
 
 struct call call_begin(const char *verb, unsigned weight, const char *name, long number)
 {
-    struct call c = {.p = process_current(), .verb = verb, .weight = weight, .saved = errno};
+    struct call c;
+    char digits[24];
     size_t n = 0;
 
-    for (; name != NULL && name[n] != '\0' && n < sizeof(c.detail) - 1; n++)
-        c.detail[n] = name[n];
+    c.p = process_current();
+    c.verb = verb;
+    c.weight = weight;
+    c.saved = errno;
     if (name == NULL) {
-        char digits[24];
         size_t d = sizeof(digits);
         for (unsigned long rest = (unsigned long)number; d > 0 && (rest > 0 || d == 24); rest /= 10)
             digits[--d] = (char)('0' + rest % 10);
+        name = digits + d;
         n = sizeof(digits) - d;
-        memcpy(c.detail, digits + d, n);
+    } else {
+        n = strnlen(name, sizeof(c.detail) - 1);
     }
+    memcpy(c.detail, name, n);
     c.detail[n] = '\0';
     sim.step++;
     sim.now_us += 1 + (int64_t)(sim.step % 3);

@@ -4,8 +4,9 @@
 #ifndef TESTS_SIMULATE_SIM_CALLS_H
 #define TESTS_SIMULATE_SIM_CALLS_H
 
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <dirent.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
@@ -81,11 +82,9 @@ WRAP(mode_t, umask, (mode_t mask));
 WRAP(char *, strdup, (const char *text));
 WRAP(void *, reallocarray, (void *p, size_t count, size_t n));
 WRAP(int, munmap, (void *p, size_t n));
-WRAP(EVP_MD_CTX *, EVP_MD_CTX_new, (void));
-WRAP(void, EVP_MD_CTX_free, (EVP_MD_CTX *c));
-WRAP(int, EVP_DigestInit_ex, (EVP_MD_CTX *c, const EVP_MD *type, ENGINE *e));
-WRAP(int, EVP_DigestUpdate, (EVP_MD_CTX *c, const void *octets, size_t n));
-WRAP(int, EVP_DigestFinal_ex, (EVP_MD_CTX *c, unsigned char *out, unsigned *n));
+WRAP(int, SHA256_Init, (SHA256_CTX *c));
+WRAP(int, SHA256_Update, (SHA256_CTX *c, const void *octets, size_t n));
+WRAP(int, SHA256_Final, (unsigned char *out, SHA256_CTX *c));
 WRAP(uid_t, geteuid, (void));
 WRAP(struct passwd *, getpwuid, (uid_t uid));
 WRAP(ssize_t, getrandom, (void *to, size_t n, unsigned flags));

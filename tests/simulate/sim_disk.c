@@ -146,11 +146,21 @@ static void make_dirty(struct disk *d, struct inode *i)
 
 static uint32_t hash_of(const struct inode *dir, const char *name)
 {
-    uint32_t h = 2166136261U ^ dir->number * 0x9E3779B1U;
+    uint64_t h = dir->number, word;
+    size_t n = strlen(name);
 
-    for (; *name != '\0'; name++)
-        h = (h ^ (unsigned char)*name) * 16777619U;
-    return h ^ h >> 15;
+    for (; n > 0; name += sizeof(word), n -= sizeof(word)) {
+        word = 0;
+        if (n < sizeof(word)) {
+            memcpy(&word, name, n);
+            n = sizeof(word);
+        } else {
+            memcpy(&word, name, sizeof(word));
+        }
+        h = (h ^ word) * 0x9E3779B97F4A7C15U;
+        h ^= h >> 32;
+    }
+    return (uint32_t)h;
 }
 
 static struct dentry *find_entry(const struct disk *d, const struct inode *dir, const char *name)

@@ -31,13 +31,18 @@ struct task {
     unsigned long number;
     struct process *process;
     int64_t wake_us;
-    const void *on;     /* the lock or condition that it waits for; NULL: for anything */
-    ucontext_t context; /* where it begins; with AddressSanitizer also where it goes on */
-    jmp_buf place;      /* where it goes on: without the system calls of a ucontext */
+    const void *on; /* the lock or condition that it waits for; NULL: for anything */
     bool begun;
     void *stack, *fake; /* fake: AddressSanitizer's */
     void (*fn)(void *arg);
     void *arg;
+    struct switches *switches;
+};
+
+/* Apart from the tasks: all of these are looked at when one is chosen. */
+struct switches {
+    ucontext_t context; /* where it begins; with AddressSanitizer also where it goes on */
+    jmp_buf place;      /* where it goes on: without the system calls of a ucontext */
 };
 
 static struct process processes[PROCESSES];
@@ -69,14 +74,14 @@ static void arrive(void *fake, bool in_scheduler)
 static void switch_out(struct task *t, bool for_ever)
 {
     leave_for(for_ever ? NULL : &t->fake, scheduler_stack, scheduler_size);
-    swapcontext(&t->context, &scheduler);
+    swapcontext(&t->switches->context, &scheduler);
     arrive(t->fake, false);
 }
 
 static void go_on(struct task *t)
 {
     leave_for(&scheduler_fake, t->stack, STACK_OCTETS);
-    swapcontext(&scheduler, &t->context);
+    swapcontext(&scheduler, &t->switches->context);
     arrive(scheduler_fake, true);
 }
 #else
@@ -91,7 +96,7 @@ static void arrive(void *fake, bool in_scheduler)
 static void switch_out(struct task *t, bool for_ever)
 {
     (void)for_ever;
-    if (_setjmp(t->place) == 0)
+    if (_setjmp(t->switches->place) == 0)
         _longjmp(scheduler_place, 1);
 }
 
@@ -100,9 +105,9 @@ static void go_on(struct task *t)
     if (_setjmp(scheduler_place) != 0)
         return;
     if (t->begun)
-        _longjmp(t->place, 1);
+        _longjmp(t->switches->place, 1);
     t->begun = true;
-    setcontext(&t->context);
+    setcontext(&t->switches->context);
 }
 #endif
 
@@ -142,11 +147,11 @@ static void *new_stack(void)
 
 static void prepare(struct task *t)
 {
-    getcontext(&t->context);
-    t->context.uc_stack.ss_sp = t->stack;
-    t->context.uc_stack.ss_size = STACK_OCTETS;
-    t->context.uc_link = NULL;
-    makecontext(&t->context, run_task, 0);
+    getcontext(&t->switches->context);
+    t->switches->context.uc_stack.ss_sp = t->stack;
+    t->switches->context.uc_stack.ss_size = STACK_OCTETS;
+    t->switches->context.uc_link = NULL;
+    makecontext(&t->switches->context, run_task, 0);
 }
 
 unsigned long task_start(struct process *p, void (*fn)(void *arg), void *arg)
@@ -158,8 +163,10 @@ unsigned long task_start(struct process *p, void (*fn)(void *arg), void *arg)
     if (i == TASKS)
         return 0;
     struct task *t = &tasks[i];
-    if (t->stack == NULL)
+    if (t->stack == NULL) {
         t->stack = new_stack();
+        t->switches = sim_zeroed(sizeof(*t->switches));
+    }
 #if SANITIZED
     __asan_unpoison_memory_region(t->stack, STACK_OCTETS);
 #endif
