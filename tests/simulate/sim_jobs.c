@@ -280,17 +280,19 @@ static enum message_kind choose_kind(void)
     return (enum message_kind)kind;
 }
 
-static void submit(struct submission *s)
+static bool submit(struct submission *s)
 {
     s->kind = choose_kind();
     s->id = oracle_new(s->kind, &s->users);
     snprintf(s->name, sizeof(s->name), "%s%08u", ways[s->kind].name, s->id);
     if (sim_mistake(MISTAKE_ACK_BEFORE_SYNC))
         oracle_accepted(s->id);
-    if (ways[s->kind].submit(s))
+    bool good = ways[s->kind].submit(s);
+    if (good)
         oracle_accepted(s->id);
     else
         oracle_in_doubt(s->id);
+    return good;
 }
 
 void actor_job(struct process *p)
@@ -302,7 +304,7 @@ void actor_job(struct process *p)
     p->umask = 022;
     if (!spool_open(&s.spool, parts_user_site(), wanted, false, &d))
         return;
-    for (uint32_t n = 1 + sim_below(8); n > 0; n--)
-        submit(&s);
+    for (uint32_t n = 1 + sim_below(8); n > 0 && p->status == 0; n--)
+        p->status = !submit(&s);
     spool_close(&s.spool);
 }

@@ -1154,7 +1154,8 @@ static const struct furniture furniture[] = {
 /* What writers leave that were killed: the next start of a program sweeps it. */
 static const struct furniture litter[] = {
     {"mail", ".OFFER-*.open"}, {".OFFER-*.open", "*"}, {"RMT21", ".spool-*"},
-    {"work", "*.open"},        {"*.open", "*"},
+    {"POST", ".spool-*"},      {"PRT", ".spool-*"},    {"SUBMIT", ".spool-*"},
+    {"work", "*.open"},        {"*.open", "*"},        {"work", ".CHKPT.new"},
 };
 
 static bool is_among(const struct furniture *f, size_t n, const struct inode *dir, const char *name)

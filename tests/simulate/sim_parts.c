@@ -367,11 +367,22 @@ void __wrap_listen_close(struct listen_set *set)
 
 /* Configuration. */
 
-static const char sender_member[] =
-    "SYSTEM HOST(" DOMAIN_SENDER ") SPOOL(/spool)\n"
-    "SMTP PATH(OUT) REMOTE(RMT21) POSTOFFICE(ALPHA) POLL(1M) QUIET(2S) RETRYINT(1M) RETRYCEIL(1H)\n"
-    "  RETRYMAX(2D) DESTLIMIT(4) CONNMSGS(20) MAXSIZE(10M) UNIT(3)\n"
-    "SERVICE NAME(SPOOL#4)\nSERVICE NAME(USMTP)\nDNS NICKNAMES(NO)\n";
+/* How often programs look without being woken: mostly so seldom that the simulation has something
+ * else to do in a partition of days. */
+#define SENDER_MEMBER(poll)                                                                        \
+    "SYSTEM HOST(" DOMAIN_SENDER ") SPOOL(/spool)\n"                                               \
+    "SMTP PATH(OUT) REMOTE(RMT21) POSTOFFICE(ALPHA) POLL(" poll ") QUIET(2S) RETRYINT(1M)\n"       \
+    "  RETRYCEIL(1H) RETRYMAX(2D) DESTLIMIT(4) CONNMSGS(20) MAXSIZE(10M) UNIT(3)\n"                \
+    "SERVICE NAME(SPOOL#4)\nSERVICE NAME(USMTP)\nDNS NICKNAMES(NO)\n"
+static const char *const sender_members[] = {SENDER_MEMBER("1H"), SENDER_MEMBER("1H"),
+                                             SENDER_MEMBER("10M"), SENDER_MEMBER("1M")};
+static unsigned sender_member;
+
+void parts_choose(void)
+{
+    sender_member = sim_below(sizeof(sender_members) / sizeof(sender_members[0]));
+}
+
 static const char receiver_member[] = "SYSTEM HOST(" DOMAIN_RECEIVER ") SPOOL(/spool)\n"
                                       "SMTP REMOTE(RMT21) POSTOFFICE(BETA) DIVERT(8K)\n"
                                       "SERVICE NAME(SSMTP)\n";
@@ -390,8 +401,8 @@ int __wrap_program_start(struct program *p, int argc, char **argv, bool users_op
     p->users_optional = users_optional;
     p->member = "simulated";
     p->log = (struct msg_log){p->name, MSG_STDERR};
-    p->site = site_parse(span_of(login_member(sender, sender ? sender_member : receiver_member)),
-                         "simulated", &d);
+    const char *member = sender ? sender_members[sender_member] : receiver_member;
+    p->site = site_parse(span_of(login_member(sender, member)), "simulated", &d);
     p->users =
         usertable_parse(span_of(login_users(sender, sender ? sender_users : receiver_users)), &d);
     if (p->site != NULL && p->users != NULL)

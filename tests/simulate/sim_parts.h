@@ -64,6 +64,8 @@ WRAP_PART(int, share_rest, (int from, int to, uint64_t at));
 
 /* Makes what all runs share and is dear. */
 void parts_prepare(void);
+/* How the run is configured, by its seed. */
+void parts_choose(void);
 /* For programs of the simulation's own users. */
 const struct site *parts_user_site(void);
 

@@ -11,6 +11,7 @@
 #include "tests/simulate/sim_login.h"
 #include "tests/simulate/sim_net.h"
 #include "tests/simulate/sim_oracle.h"
+#include "tests/simulate/sim_parts.h"
 
 enum {
     SECOND = 1000000, /* in microseconds */
@@ -54,7 +55,7 @@ static uint32_t messages_wanted, messages_at_once;
 static unsigned jobs_running, clients_running;
 static bool link_is_down, all_done;
 static unsigned endings; /* power cuts after all was done */
-static int64_t calm_us;
+static int64_t calm_us, link_down_us;
 
 static void plan_link(void), plan_disk(void), plan_clock(void), plan_end(void);
 static void plan_twin(void), start_job(void), start_client(void), collect(void), inspect(void);
@@ -89,10 +90,14 @@ static int64_t in_seconds(uint32_t mean)
     return sim.now_us + SECOND / 10 + (int64_t)(sim_random() % (2 * (uint64_t)mean * SECOND + 1));
 }
 
-/* The same for trouble, which is rarer in a partition: some last for days. */
+/* The same for trouble, which is rarer in a partition, and the rarer the longer that lasts: for
+ * days, in which there is less and less that trouble could find. */
 static int64_t trouble(uint32_t mean)
 {
-    return mean == 0 || sim.calm ? NEVER : in_seconds(link_is_down ? mean * 100 : mean);
+    if (mean == 0 || sim.calm)
+        return NEVER;
+    return in_seconds(link_is_down ? mean * 100 + (uint32_t)((sim.now_us - link_down_us) / SECOND)
+                                   : mean);
 }
 
 static void set_agenda(void (*act)(void), int64_t when_us)
@@ -211,11 +216,13 @@ bool world_sync_fails(const struct process *p)
 
 /* The agenda. */
 
+/* Whose submission failed leaves the rest for later: on a full disk each would fail. */
 static void job_gone(struct process *p, bool killed)
 {
-    (void)p;
     (void)killed;
     jobs_running--;
+    if (p->status != 0)
+        set_agenda(start_job, in_seconds(1));
 }
 
 static void client_gone(struct process *p, bool killed)
@@ -240,15 +247,21 @@ static void start_job(void)
         set_agenda(start_job, NEVER);
 }
 
+/* Visitors come the seldomer the longer nothing becomes of any message. */
 static void start_client(void)
 {
+    enum { OFTEN_S = 2, SELDOM_S = 16 };
+    static uint64_t progress;
+    static uint32_t mean_s = OFTEN_S;
     void (*main)(struct process * p) =
         login_wanted() && sim_one_in(2) ? actor_burglar : actor_strange_client;
 
     if (clients_running < 2 && !link_is_down &&
         process_start(&world_hosts[HOST_STRANGER], "visitor", 0, main, client_gone, NULL) != NULL)
         clients_running++;
-    set_agenda(start_client, sim.calm ? NEVER : in_seconds(link_is_down ? 60 : 2));
+    mean_s = sim.progress != progress ? OFTEN_S : mean_s < SELDOM_S ? mean_s * 2 : SELDOM_S;
+    progress = sim.progress;
+    set_agenda(start_client, sim.calm ? NEVER : in_seconds(link_is_down ? 60 : mean_s));
 }
 
 /* Looks at the hosts where something changed since the last look; the next look comes the later the
@@ -306,6 +319,7 @@ static void plan_link(void)
 {
     link_is_down = !link_is_down && !sim.calm;
     world_figures.links += link_is_down;
+    link_down_us = sim.now_us;
     net_link(!link_is_down);
     sim_trace("net", link_is_down ? "LINK DOWN" : "link up", "", 0);
     if (!link_is_down)
@@ -543,6 +557,7 @@ static void choose_weather(void)
     until_memory = countdown(weather.fault * MEMORY_CALLS);
     net_weather(weather.loss);
     login_choose();
+    parts_choose();
 }
 
 int64_t world_patience_us(void)
