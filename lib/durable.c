@@ -55,12 +55,27 @@ int durable_each(int dir, int (*each)(void *arg, const char *name), void *arg)
     return result;
 }
 
+/* The length of the first octets of a path, without the slashes at their end. */
+static size_t trimmed(const char *path, size_t n)
+{
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    return n;
+}
+
+/* Where the last name of a path begins. */
+static size_t last_name(const char *path, size_t end)
+{
+    while (end > 0 && path[end - 1] != '/')
+        end--;
+    return end;
+}
+
 /* Makes the entry of a new directory durable in its parent. */
 int durable_sync_parent(int at, const char *name)
 {
     char parent[4096];
-    const char *slash = strrchr(name, '/');
-    size_t n = slash == NULL ? 0 : slash == name ? 1 : (size_t)(slash - name);
+    size_t n = trimmed(name, last_name(name, trimmed(name, strlen(name))));
 
     if (n >= sizeof(parent)) {
         errno = ENAMETOOLONG;
@@ -79,13 +94,8 @@ int durable_sync_parent(int at, const char *name)
 /* The name beside `name` under which it is made. */
 static bool name_of_making(const char *name, char out[PATH_MAX])
 {
-    size_t end = strlen(name);
+    size_t end = trimmed(name, strlen(name)), last = last_name(name, end);
 
-    while (end > 1 && name[end - 1] == '/')
-        end--;
-    size_t last = end;
-    while (last > 0 && name[last - 1] != '/')
-        last--;
     if (end < PATH_MAX && snprintf(out, PATH_MAX, "%.*s.%.*s.new", (int)last, name,
                                    (int)(end - last), name + last) < PATH_MAX)
         return true;
@@ -270,13 +280,15 @@ static int look_and_rename(int from, const char *name, int to, const char *new_n
     return errno == ENOENT ? renameat(from, name, to, new_name) : -1;
 }
 
-static bool same_file(int from, const char *name, int to, const char *new_name)
+/* 1, 0, or -1: it cannot be known. */
+static int same_file(int from, const char *name, int to, const char *new_name)
 {
     struct stat a, b;
 
-    return fstatat(from, name, &a, AT_SYMLINK_NOFOLLOW) == 0 &&
-           fstatat(to, new_name, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino &&
-           a.st_dev == b.st_dev;
+    if (fstatat(from, name, &a, AT_SYMLINK_NOFOLLOW) < 0 ||
+        fstatat(to, new_name, &b, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -1;
+    return a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
 static int sync_name(int dir, const char *name)
@@ -297,9 +309,10 @@ static int link_and_unlink(int from, const char *name, int to, const char *new_n
     if (linkat(from, name, to, new_name, 0) < 0) {
         if (errno != EEXIST)
             return -1;
-        bool again = same_file(from, name, to, new_name);
-        errno = EEXIST;
-        if (!again)
+        int again = same_file(from, name, to, new_name);
+        if (again == 0)
+            errno = EEXIST;
+        if (again <= 0)
             return -1;
     }
     if (sync_name(to, new_name) == 0 && unlinkat(from, name, 0) == 0)

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ERRORS_MAX = 9, RUNS_MAX = 4000 };
+enum { ERRORS_MAX = 9, ALWAYS_MAX = 2, RUNS_MAX = 4000 };
 
 struct call {
     const char *name;
@@ -34,8 +34,11 @@ static struct {
     atomic_bool on;
     unsigned at, variant; /* which call fails, and with which of its errors */
     bool from, running;
-    const char *only, *always;
-    int always_error;
+    const char *only;
+    struct {
+        const char *call;
+        int error;
+    } always[ALWAYS_MAX]; /* call NULL: none */
     const char *before;
     void (*meanwhile)(void);
     const struct fault_case *what;
@@ -104,8 +107,9 @@ static int strike(const struct call *c)
     if (!plan.on)
         return 0;
     do_meanwhile(c);
-    if (plan.always != NULL && strcmp(plan.always, c->name) == 0)
-        return give(plan.always_error);
+    for (size_t i = 0; i < ALWAYS_MAX && plan.always[i].call != NULL; i++)
+        if (strcmp(plan.always[i].call, c->name) == 0)
+            return give(plan.always[i].error);
     if (!wanted(c))
         return 0;
     if (++plan.counted != plan.at)
@@ -345,8 +349,14 @@ void fault_resume(void)
 
 void fault_always(const char *call, int error)
 {
-    plan.always = call;
-    plan.always_error = error;
+    size_t i = 0;
+
+    while (plan.always[i].call != NULL) {
+        i++;
+        assert_true(i < ALWAYS_MAX);
+    }
+    plan.always[i].call = call;
+    plan.always[i].error = error;
 }
 
 void fault_meanwhile(const char *call, void (*done)(void))
@@ -394,16 +404,19 @@ static unsigned open_files(void)
 static bool error_allowed(const struct fault_case *c, int error)
 {
     /* What takes nothing has no room. */
-    if (error == plan.fault.error || (plan.fault.error == FAULT_NOTHING && error == ENOSPC) ||
-        (plan.always != NULL && error == plan.always_error))
+    if (error == plan.fault.error || (plan.fault.error == FAULT_NOTHING && error == ENOSPC))
         return true;
+    for (size_t i = 0; i < ALWAYS_MAX && plan.always[i].call != NULL; i++)
+        if (error == plan.always[i].error)
+            return true;
     return among(error, c->also, sizeof(c->also) / sizeof(c->also[0]));
 }
 
 /* One run. False: the call was not reached. */
 static bool run_with(const struct fault_case *c, unsigned at, unsigned variant, bool from)
 {
-    plan.always = plan.before = NULL;
+    memset(plan.always, 0, sizeof(plan.always));
+    plan.before = NULL;
     unsigned before = open_files();
     void *place = c->prepare();
 
@@ -426,7 +439,7 @@ static bool run_with(const struct fault_case *c, unsigned at, unsigned variant, 
         FAULT_EXPECT(!"the error is the one that struck");
     }
     FAULT_EXPECT(open_files() == before);
-    FAULT_EXPECT(result >= 0 || plan.call != NULL || plan.always != NULL);
+    FAULT_EXPECT(result >= 0 || plan.call != NULL || plan.always[0].call != NULL);
     c->check(place, result, &plan.fault);
     return plan.call != NULL;
 }

@@ -53,7 +53,8 @@ void fault_fail(const char *what, const char *file, int line);
 /* Stops counting and failing, for a step of a run that is not to be struck; and goes on. */
 void fault_pause(void);
 void fault_resume(void);
-/* In every run of the case that is being prepared, those calls fail so, and are not counted. */
+/* In every run of the case that is being prepared, those calls fail so, and are not counted; for
+ * two at most. */
 void fault_always(const char *call, int error);
 /* In every run of it, that is done just before the first call of that name: what another process
  * may do meanwhile. */

@@ -454,10 +454,22 @@ static void it_goes_on(void *arg, int result, const struct fault *f)
     FAULT_EXPECT(here || place_has(spool->queue[QUEUE_MAIL], "MOVED", "another's"));
 }
 
+/* What file systems say that have no links. */
+static const int refusals[] = {EPERM, EOPNOTSUPP, ENOSYS, EMLINK};
+static size_t refusal;
+
 static void *prepare_no_links(void)
 {
     prepare_plain_rename();
-    fault_always("linkat", EPERM);
+    fault_always("linkat", refusals[refusal]);
+    return &place;
+}
+
+/* A directory that may not be read, and so not be synced by itself. */
+static void *prepare_closed(void)
+{
+    prepare_plain_rename();
+    fault_always("fsync", EBADF);
     return &place;
 }
 
@@ -592,9 +604,16 @@ static const struct fault_case cases[] = {
     {"a move without NOREPLACE", prepare_plain_rename, move, here_or_there, {0}, NULL, {0}},
     {"a move by links", prepare_plain_rename, move_open, here_or_in_mail, {0}, NULL, {0}},
     {"a move by links, again", prepare_both_names, move_open, it_goes_on, {EEXIST}, NULL, {0}},
+    {"a move by links, closed", prepare_closed, move_open, here_or_in_mail, {0}, NULL, {0}},
     {"a move, links refused", prepare_no_links, move_open, here_or_in_mail, {0}, NULL, {0}},
     {"by links, name taken", prepare_taken_twice, move_to_taken, both_stay, {0}, NULL, {0}},
-    {"links refused, name taken", prepare_no_links_taken, move_to_taken, both_stay, {0}, NULL, {0}},
+    {"links refused, name taken",
+     prepare_no_links_taken,
+     move_to_taken,
+     both_stay,
+     {0},
+     NULL,
+     {ENOENT}},
     {"a seal", prepare_taken, seal_and_check, sealed_or_not, {0}, NULL, {0}},
     {"a seal of the second form", prepare_taken, seal_twice, sealed_or_not, {0}, NULL, {0}},
 };
@@ -606,10 +625,51 @@ static void every_call_fails_in_turn(void **state)
         fault_sweep(&cases[i]);
 }
 
+static void links_are_refused_in_many_words(void **state)
+{
+    const struct fault_case c = {
+        "a move, links refused", prepare_no_links, move_open, here_or_in_mail, {0}, NULL, {0}};
+
+    (void)state;
+    for (refusal = 0; refusal < sizeof(refusals) / sizeof(refusals[0]); refusal++)
+        fault_sweep(&c);
+    refusal = 0;
+}
+
+/* However its name is spelt, what is synced is the directory in which a directory stands. */
+static void a_directory_has_many_names(void **state)
+{
+    static const char *const names[] = {"d",          "new",       "slash/",
+                                        "slashes///", "new/inner", "new//in/"};
+    char path[PATH_MAX];
+
+    (void)state;
+    prepare();
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        int fd = durable_dir(spool->work, names[i], 0750);
+        assert_true(fd >= 0);
+        close(fd);
+        assert_true(place_there(spool->work, names[i]));
+    }
+    assert_int_equal(place_count(spool->work, true), 0);
+    assert_int_equal(durable_sync_parent(spool->work, "new/none/"), 0);
+    assert_int_equal(durable_sync_parent(AT_FDCWD, "/none"), 0);
+    assert_int_equal(durable_sync_parent(AT_FDCWD, "/"), 0);
+    assert_int_equal(durable_sync_parent(spool->work, "none/new"), -1);
+    /* The name under which it is made would be too long. */
+    for (size_t i = 0; i < sizeof(path); i++)
+        path[i] = i % 2 ? '/' : 'a';
+    path[sizeof(path) - 3] = '\0';
+    assert_int_equal(durable_dir(spool->work, path, 0750), -1);
+    assert_int_equal(errno, ENAMETOOLONG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_fails_in_turn),
+        cmocka_unit_test(links_are_refused_in_many_words),
+        cmocka_unit_test(a_directory_has_many_names),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
