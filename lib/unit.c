@@ -311,21 +311,23 @@ static int publish_renamed(struct unit *u, const char *name)
 }
 
 /* A move by link and unlink (durable_move) may have been stopped between the two: then it is the
- * queue that has the other link, since nobody else reaches a file here. */
-static bool published(const struct unit *u, const char *name)
+ * queue that has the other link, since nobody else reaches a file here. -1: it cannot be known, and
+ * under another name it could come twice. */
+static int published(const struct unit *u, const char *name)
 {
     struct stat st;
 
-    return u->found && fstatat(u->part[UNIT_MAIL], name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           st.st_nlink > 1;
+    if (!u->found)
+        return 0;
+    return fstatat(u->part[UNIT_MAIL], name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -1 : st.st_nlink > 1;
 }
 
 static int publish_mail(struct unit *u, const char *name)
 {
-    int mail = u->spool->queue[QUEUE_MAIL];
+    int mail = u->spool->queue[QUEUE_MAIL], there = published(u, name);
 
-    if (published(u, name))
-        return durable_sync(mail) < 0 ? -1 : unlinkat(u->part[UNIT_MAIL], name, 0);
+    if (there != 0)
+        return there < 0 || durable_sync(mail) < 0 ? -1 : unlinkat(u->part[UNIT_MAIL], name, 0);
     int result = durable_move(u->part[UNIT_MAIL], name, mail, name);
     return result < 0 && errno == EEXIST ? publish_renamed(u, name) : result;
 }

@@ -220,6 +220,26 @@ static void *prepare_done_taken(void)
     return &run;
 }
 
+/* It was stopped between a link and its unlink, where no rename can be told not to replace. */
+static void *prepare_half_published(void)
+{
+    static const char part[] = "test.00000001.done/mail/" DATA_SET;
+
+    prepare_done();
+    assert_int_equal(linkat(spool->work, part, spool->queue[QUEUE_MAIL], DATA_SET, 0), 0);
+    fault_always("renameat2", EINVAL);
+    return &run;
+}
+
+/* Until its other name is gone a file is there twice. */
+static void recovered_in_the_end(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)result, (void)f;
+    FAULT_EXPECT(unit_recover(spool, "test", QUEUE_REMOTE) >= 0);
+    expect_done();
+    FAULT_EXPECT(unit_recover(spool, "test", QUEUE_REMOTE) == 0);
+}
+
 /* A file came meanwhile that has the name of a claimed one. */
 static void *prepare_open_taken(void)
 {
@@ -427,6 +447,13 @@ static const struct fault_case cases[] = {
     {"recovery, a new file", prepare_open_taken, recover, recovered, {ENOTEMPTY}, NULL, {ENOENT}},
     {"recovery of a committed unit", prepare_done, recover, recovered, {ENOTEMPTY}, NULL, {ENOENT}},
     {"recovery, names taken", prepare_done_taken, recover, recovered, {ENOTEMPTY}, NULL, {ENOENT}},
+    {"recovery, half published",
+     prepare_half_published,
+     recover,
+     recovered_in_the_end,
+     {ENOTEMPTY},
+     NULL,
+     {ENOENT, EEXIST}},
     {"a file goes back", prepare, claim_and_give_back, back_again, {ENOTEMPTY}, NULL, {0}},
     {"a name as of a unit", prepare_marked, claim_marked, back_again, {ENOTEMPTY}, NULL, {0}},
     {"an owner", prepare, own, nothing_to_see, {0}, NULL, {0}},
