@@ -174,6 +174,20 @@ static void synced_or_in_doubt(void *arg, int result, const struct fault *f)
     FAULT_EXPECT(result == 0 ? synced : in_doubt || (synced && !failed));
 }
 
+/* A disk that takes nothing any more, and syncs nothing. */
+static void *prepare_failing(void)
+{
+    prepare_writing();
+    fault_always("fdatasync", EIO);
+    return &place;
+}
+
+static void in_doubt_if_it_began(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)f;
+    FAULT_EXPECT(result < 0 && in_doubt);
+}
+
 /* Recovery of two generations, some files of which were made already. */
 
 static void leave_journal(void)
@@ -393,6 +407,13 @@ static void whole_or_none(void *arg, int result, const struct fault *f)
 static const struct fault_case cases[] = {
     {"a journal's life", prepare, live, nothing_durable_is_lost, {ENOENT}, NULL, LIES},
     {"a record", prepare_writing, append_one, synced_or_in_doubt, {0}, NULL, {0}},
+    {"a record, nothing syncs",
+     prepare_failing,
+     append_one,
+     in_doubt_if_it_began,
+     {0},
+     " pwrite ",
+     {0}},
     {"recovery", prepare_left, recover, all_is_shown, {ENOENT}, NULL, LIES},
     {"recovery with strays", prepare_strays, recover, strays_are_shown, {ENOENT}, NULL, LIES},
     {"a new journal", prepare, own, it_is_there, {ENOENT}, NULL, {0}},

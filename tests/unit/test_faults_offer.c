@@ -374,6 +374,16 @@ static void all_of_it_once(void *arg, int result, const struct fault *f)
         FAULT_EXPECT(place_copies(b->mail, texts[i]) == 1);
 }
 
+/* What its owner, or a reader of mail/, takes away while it is looked at. */
+static void none_is_lost(void *arg, int result, const struct fault *f)
+{
+    struct bench *b = arg;
+
+    (void)result, (void)f;
+    for (size_t i = 0; i < FILES; i++)
+        FAULT_EXPECT(place_copies(b->mail, texts[i]) >= 1);
+}
+
 static const struct fault_case cases[] = {
     {"a user offers mail", prepare, offer, offered_or_not, {ENOTSUP, EAGAIN, EPERM}, NULL, {0}},
     {"an offer is adopted", prepare_offer, adopt, nothing_is_lost, {0}, NULL, {0}},
@@ -402,6 +412,13 @@ static const struct fault_case cases[] = {
      NULL,
      {ENOENT, EEXIST}},
     {"half moved", prepare_half_moved, adopt, all_of_it_once, {0}, NULL, {ENOENT, EEXIST}},
+    {"half moved, and taken away",
+     prepare_half_moved,
+     adopt,
+     none_is_lost,
+     {EIO, ENOTEMPTY},
+     " fstatat unlinkat ",
+     {EIO, EEXIST}},
     {"a dead writer", prepare_dead_writer, sweep, only_the_dead_are_swept, {0}, NULL, {0}},
     {"the bell is made", prepare, ring, it_can_be_rung, {EEXIST, ENOENT, EISDIR}, NULL, {0}},
     {"the bell is there", prepare_fifo, ring, it_can_be_rung, {EEXIST}, NULL, {0}},
@@ -415,6 +432,25 @@ static void every_call_fails_in_turn(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         fault_sweep(&cases[i]);
+}
+
+/* Whoever keeps a name of a file of his offer elsewhere could write it while it is sent. */
+static void a_file_with_more_names_is_not_taken(void **state)
+{
+    char held[NAME_SIZE];
+    struct bench *b = prepare_offer();
+    int dir = openat(b->mail, b->name, O_RDONLY | O_DIRECTORY);
+
+    (void)state;
+    assert_true(dir >= 0);
+    assert_int_equal(linkat(dir, "00001", b->mail, ".one", 0), 0);
+    assert_int_equal(linkat(dir, "00001", b->mail, ".two", 0), 0);
+    close(dir);
+    adopt(b);
+    assert_int_equal(b->result, OFFER_HELD);
+    assert_true(find(b, ".held", held));
+    assert_int_equal(b->told, FILES - 1);
+    assert_int_equal(place_count(b->mail, false), FILES - 1);
 }
 
 static void a_bell_of_another_is_replaced(void **state)
@@ -451,6 +487,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_fails_in_turn),
+        cmocka_unit_test(a_file_with_more_names_is_not_taken),
         cmocka_unit_test(a_bell_of_another_is_replaced),
         cmocka_unit_test(a_full_bell_is_drained_and_never_blocks),
     };
