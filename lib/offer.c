@@ -223,8 +223,18 @@ struct adoption {
     unsigned names;
     char (*name)[DSNAME_MAX + 1]; /* owned: what the files became */
     unsigned taken;
-    bool searched;       /* mail/ was looked through, for one file: there can be no second */
+    struct moved *moved; /* owned: the LINKED files, in the order of their numbers */
+    unsigned links, link;
     const char *strange; /* why it is held; NULL: it is not */
+};
+
+/* A file with a second link: a move by link and unlink (durable_move) that was stopped between the
+ * two, when that link is a data set. */
+struct moved {
+    unsigned number;
+    ino_t inode;
+    dev_t device;
+    uint64_t stamp; /* of the data set; 0: there is none */
 };
 
 /* The number that a file's name is; 0: it is none of ours. */
@@ -263,6 +273,7 @@ static int look_at(void *arg, const char *name)
     else if (a->file[number] == ABSENT) {
         a->file[number] = st.st_nlink == 2 ? LINKED : PRESENT;
         a->files++;
+        a->links += st.st_nlink == 2;
     }
     return 0;
 }
@@ -283,49 +294,89 @@ static int next_name(struct adoption *a, char out[DSNAME_MAX + 1])
     return 0;
 }
 
-struct finding {
-    int mail;
-    struct stat file;
-    struct span prefix;
-    char *as;
-};
-
-static int is_it(void *arg, const char *name)
+static int by_inode(const void *a, const void *b)
 {
-    const struct finding *f = arg;
+    const struct moved *l = a, *r = b;
+
+    return (l->inode > r->inode) - (l->inode < r->inode);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct moved *l = a, *r = b;
+
+    return (l->number > r->number) - (l->number < r->number);
+}
+
+/* Is this entry of mail/ the other name of one of them? */
+static int match_moved(void *arg, const char *name)
+{
+    struct adoption *a = arg;
     uint64_t stamp;
     struct stat st;
 
-    if (!dsname_parse(f->prefix, span_of(name), &stamp))
+    if (!dsname_parse(a->t->prefix, span_of(name), &stamp))
         return 0;
-    if (fstatat(f->mail, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(a->mail, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : -1;
-    if (st.st_ino != f->file.st_ino || st.st_dev != f->file.st_dev)
-        return 0;
-    span_copy(span_of(name), f->as, DSNAME_MAX + 1);
-    return ENOUGH;
+    const struct moved key = {.inode = st.st_ino};
+    struct moved *m = bsearch(&key, a->moved, a->links, sizeof(key), by_inode);
+    if (m != NULL && st.st_dev == m->device)
+        m->stamp = stamp;
+    return 0;
 }
 
-/* A file with a second link: a move by link and unlink (durable_move) that was stopped between the
- * two, and is finished, when that link is a data set. */
+static int list_links(struct adoption *a)
+{
+    char name[16];
+    struct stat st;
+
+    a->moved = calloc(a->links, sizeof(*a->moved));
+    if (a->moved == NULL)
+        return -1;
+    a->links = 0;
+    for (unsigned i = 1; i <= OFFER_FILES_MAX; i++) {
+        if (a->file[i] != LINKED)
+            continue;
+        file_name(i, name);
+        if (fstatat(a->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            a->moved[a->links++] =
+                (struct moved){.number = i, .inode = st.st_ino, .device = st.st_dev};
+        else if (errno == ENOENT)
+            a->file[i] = ABSENT; /* its owner took it away */
+        else
+            return -1;
+    }
+    return 0;
+}
+
+/* A power cut can bring back more than one of them: mail/ is looked through once for all. The names
+ * there may not be on stable storage yet, and are to stay. */
+static int find_moved(struct adoption *a)
+{
+    if (a->links == 0)
+        return 0;
+    if (list_links(a) < 0)
+        return -1;
+    qsort(a->moved, a->links, sizeof(*a->moved), by_inode);
+    if (durable_each(a->mail, match_moved, a) < 0)
+        return -1;
+    qsort(a->moved, a->links, sizeof(*a->moved), by_number);
+    return durable_sync(a->mail);
+}
+
+/* Comes by number, as they are listed. */
 static int finish_move(struct adoption *a, const char *name)
 {
-    struct finding f = {.mail = a->mail, .prefix = a->t->prefix, .as = a->name[a->taken]};
+    const struct moved *m = &a->moved[a->link++];
 
-    if (fstatat(a->dir, name, &f.file, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : -1;
-    int found = a->searched ? 0 : durable_each(a->mail, is_it, &f);
-    if (found < 0)
-        return -1;
-    a->searched = true;
-    if (found == 0) {
+    if (m->stamp == 0) {
         a->strange = LINKS;
         return 0;
     }
-    /* The name that stays may not be on stable storage yet. */
-    if (durable_sync(a->mail) < 0 || (unlinkat(a->dir, name, 0) < 0 && errno != ENOENT))
+    if (unlinkat(a->dir, name, 0) < 0 && errno != ENOENT)
         return -1;
-    a->taken++;
+    dsname_format(a->t->prefix, m->stamp, a->name[a->taken++]);
     return 0;
 }
 
@@ -365,6 +416,8 @@ static int take_files(struct adoption *a)
     if (a->name == NULL || dataset_names_take(a->t->spool, clock_wall(), a->files, &a->next) < 0)
         return -1;
     a->names = a->files;
+    if (find_moved(a) < 0)
+        return -1;
     for (unsigned i = 1; i <= OFFER_FILES_MAX; i++)
         if (a->file[i] != ABSENT && take_file(a, i) < 0)
             return -1;
@@ -468,6 +521,7 @@ enum offer_result offer_adopt(const struct offer_taker *t, const char *name)
         }
         errno = saved;
         free(a->name);
+        free(a->moved);
         free(a);
         errno = saved;
     }

@@ -204,6 +204,18 @@ static void *prepare_half_moved(void)
     return b;
 }
 
+/* A power cut has brought them all back, but for the last. */
+static void *prepare_more_half_moved(void)
+{
+    struct bench *b = prepare_half_moved();
+    int dir = openat(b->mail, b->name, O_RDONLY | O_DIRECTORY);
+
+    assert_true(dir >= 0);
+    assert_int_equal(linkat(dir, "00002", b->mail, "OUT.D26001.T0000000.N0002", 0), 0);
+    close(dir);
+    return b;
+}
+
 static void count_one(void *arg, const char *name)
 {
     struct bench *b = arg;
@@ -412,8 +424,15 @@ static const struct fault_case cases[] = {
      NULL,
      {ENOENT, EEXIST}},
     {"half moved", prepare_half_moved, adopt, all_of_it_once, {0}, NULL, {ENOENT, EEXIST}},
+    {"more half moved",
+     prepare_more_half_moved,
+     adopt,
+     all_of_it_once,
+     {0},
+     NULL,
+     {ENOENT, EEXIST}},
     {"half moved, and taken away",
-     prepare_half_moved,
+     prepare_more_half_moved,
      adopt,
      none_is_lost,
      {EIO, ENOTEMPTY},
