@@ -315,8 +315,10 @@ static int link_and_unlink(int from, const char *name, int to, const char *new_n
         if (again <= 0)
             return -1;
     }
-    if (sync_name(to, new_name) == 0 && unlinkat(from, name, 0) == 0)
+    if (sync_name(to, new_name) == 0 && unlinkat(from, name, 0) == 0) {
+        (void)durable_sync(from); /* or else a power cut brings it back when the new one was used */
         return 0;
+    }
     int saved = errno;
     unlinkat(to, new_name, 0); /* what failed must not have happened */
     errno = saved;
