@@ -475,16 +475,25 @@ static int reopen(struct unit *u, const struct spool *s, const char *entry, size
     return 0;
 }
 
-/* A ".done" unit whose "in" is already gone has only empty parts left. Whoever died may have died
- * before the name was durable: nothing may be used up on the strength of a commit that a power cut
- * could take back. */
+/* Of a ".done" unit whose "in" is already gone everything arrived. What its parts hold are names
+ * that moves by link and unlink (durable_move) left, and that a power cut brought back. */
+static int clear(struct unit *u)
+{
+    for (int i = 0; i < UNIT_PARTS; i++) {
+        enum unit_part part = (enum unit_part)i;
+        if (u->part[i] >= 0 && for_entries(u->part[i], remove_staged, u, &part) < 0)
+            return -1;
+    }
+    return remove_tree(u, DONE_ENDING);
+}
+
+/* Whoever died may have died before the name was durable: nothing may be used up on the strength of
+ * a commit that a power cut could take back. */
 static int finish(struct unit *u)
 {
     if (durable_sync(u->spool->work) < 0)
         return -1;
-    if (u->in < 0)
-        return remove_tree(u, DONE_ENDING);
-    return publish(u);
+    return u->in < 0 ? clear(u) : publish(u);
 }
 
 struct recovery {

@@ -240,6 +240,29 @@ static void recovered_in_the_end(void *arg, int result, const struct fault *f)
     FAULT_EXPECT(unit_recover(spool, "test", QUEUE_REMOTE) == 0);
 }
 
+/* All of it arrived; a power cut brought a name back that was unlinked. */
+static void *prepare_brought_back(void)
+{
+    int part;
+
+    prepare_done();
+    assert_int_equal(unit_recover(spool, "test", QUEUE_REMOTE), 1);
+    assert_int_equal(mkdirat(spool->work, "test.00000001.done", 0700), 0);
+    assert_int_equal(mkdirat(spool->work, "test.00000001.done/mail", 0700), 0);
+    part = openat(spool->work, "test.00000001.done/mail", O_RDONLY | O_DIRECTORY);
+    assert_true(part >= 0);
+    place_put(part, DATA_SET, "sent before");
+    close(part);
+    return &run;
+}
+
+static void nothing_comes_back(void *arg, int result, const struct fault *f)
+{
+    recovered_in_the_end(arg, result, f);
+    FAULT_EXPECT(place_copies(spool->queue[QUEUE_MAIL], "sent before") == 0);
+    FAULT_EXPECT(!place_there(spool->work, "test.00000001.done"));
+}
+
 /* A file came meanwhile that has the name of a claimed one. */
 static void *prepare_open_taken(void)
 {
@@ -451,6 +474,13 @@ static const struct fault_case cases[] = {
      prepare_half_published,
      recover,
      recovered_in_the_end,
+     {ENOTEMPTY},
+     NULL,
+     {ENOENT, EEXIST}},
+    {"recovery, a name brought back",
+     prepare_brought_back,
+     recover,
+     nothing_comes_back,
      {ENOTEMPTY},
      NULL,
      {ENOENT, EEXIST}},
