@@ -136,12 +136,16 @@ static enum mailfile_result open_file(struct mailfile *m, const struct program *
     const char *why = NULL;
 
     m->fd = durable_open_own(mail, name);
-    if (m->fd >= 0 && fstat(m->fd, st) == 0 && S_ISREG(st->st_mode) && st->st_uid == geteuid() &&
-        st->st_nlink == 1)
+    bool ours =
+        m->fd >= 0 && fstat(m->fd, st) == 0 && S_ISREG(st->st_mode) && st->st_uid == geteuid();
+    if (ours && st->st_nlink == 1)
         return MAILFILE_OPEN;
     if (m->fd >= 0)
         close(m->fd);
     m->fd = -1;
+    /* Whoever moves it by link and unlink was stopped between the two: his next start goes on. */
+    if (ours && st->st_nlink == 2)
+        return MAILFILE_BUSY;
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
         return MAILFILE_TROUBLE;
     if (fstatat(mail, name, st, AT_SYMLINK_NOFOLLOW) < 0)
