@@ -476,6 +476,8 @@ int __wrap_renameat2(int from, const char *name, int to, const char *new_name, u
     if (process_current() == NULL)
         return __real_renameat2(from, name, to, new_name, flags);
     struct call c = call_begin("renameat2", CHANGE, new_name, 0);
+    if (flags & RENAME_NOREPLACE && c.p->host->disk.plain_rename)
+        return (int)call_end(&c, -EINVAL);
     return (int)call_end(&c, do_move(&c, from, name, to, new_name, !(flags & RENAME_NOREPLACE)));
 }
 
@@ -486,14 +488,18 @@ int __wrap_linkat(int from, const char *name, int to, const char *new_name, int 
     if (process_current() == NULL)
         return __real_linkat(from, name, to, new_name, flags);
     struct call c = call_begin("linkat", CHANGE, new_name, 0);
-    long error = file_place(c.p, from, name, &source);
+    long error = struck(&c, FAULT_SPACE | FAULT_IO);
+    if (error == 0)
+        error = file_place(c.p, from, name, &source);
     if (error == 0)
         error = file_place(c.p, to, new_name, &target);
     struct inode *i = error < 0 ? NULL : disk_find(source.disk, source.dir, source.name);
     if (error == 0)
         error = i == NULL ? -ENOENT : disk_link(target.disk, i, target.dir, target.name);
-    if (error == 0)
-        AS_WORLD(oracle_added(c.p, target.dir, target.name, i));
+    if (error == 0) {
+        notify_raise(target.dir, IN_CREATE, target.name);
+        AS_WORLD(oracle_moved(c.p, source.dir, source.name, target.dir, target.name, i));
+    }
     return (int)call_end(&c, error);
 }
 

@@ -460,7 +460,7 @@ int disk_make(struct disk *d, struct inode *dir, const char *name, enum inode_ki
 
 int disk_link(struct disk *d, struct inode *i, struct inode *dir, const char *name)
 {
-    int error = may_add(d, dir, name);
+    int error = i->kind == INODE_DIR ? -EPERM : may_add(d, dir, name);
 
     if (error == 0 && disk_find(d, dir, name) != NULL)
         error = -EEXIST;

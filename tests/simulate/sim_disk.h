@@ -61,9 +61,10 @@ struct inode {
     uint32_t seal_size;       /* 0: none */
     bool seal_synced;
     struct ofd *locked_by;
-    uint64_t tag; /* the oracle's; 0 when the content changes */
-    bool acked;   /* the oracle's: the receiver said 250 for it */
-    bool shown;   /* the oracle's: it arrived, out of a journal */
+    uint64_t tag;  /* the oracle's; 0 when the content changes */
+    bool acked;    /* the oracle's: the receiver said 250 for it */
+    bool shown;    /* the oracle's: it arrived, out of a journal */
+    uint64_t seen; /* the oracle's: the last inspection that saw it, under whatever name */
 
     uint32_t waiting; /* a FIFO: octets in it */
 
@@ -83,9 +84,10 @@ struct disk {
     enum disk_mode mode;
     int64_t skew_us; /* of the wall clock against the steady one */
     uint64_t used, limit;
-    uint64_t version; /* goes up with every change, and when one becomes durable */
-    uint32_t errors;  /* failed syncs of any file */
-    bool read_only;   /* it gave up */
+    uint64_t version;  /* goes up with every change, and when one becomes durable */
+    uint32_t errors;   /* failed syncs of any file */
+    bool read_only;    /* it gave up */
+    bool plain_rename; /* it knows no RENAME_NOREPLACE, as NFS */
     /* private */
     struct dentry **bucket;
     uint32_t buckets, dentries;

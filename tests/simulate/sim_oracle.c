@@ -432,11 +432,38 @@ static void retract(struct inode *i)
         m->arrived &= ~(1U << f.user) | m->acked;
 }
 
+/* A move by link and unlink, or one that is taken back: the file stays, under its other name. */
+static bool has_another_name(const struct process *p, const struct inode *dir, const char *name,
+                             const struct inode *i)
+{
+    bool here = disk_find(&host_of(p)->disk, dir, name) == i; /* it goes, but did not yet */
+
+    return i->links > here;
+}
+
+/* What was shown is not any more; no reader can have taken it. */
+static void unshow_file(struct inode *i)
+{
+    struct found f = found_in(i);
+    struct message *m = message_at(f.id);
+
+    if (!i->shown)
+        return;
+    i->shown = false;
+    if (m != NULL && f.kind == FOUND_MAIL)
+        m->flying[f.user] += m->flying[f.user] < UINT8_MAX;
+}
+
 void oracle_removed(const struct process *p, struct inode *dir, const char *name, struct inode *i)
 {
     if (i == NULL || i->kind != INODE_FILE || !visible(name) || !is_daemon(p))
         return;
     enum folder place = folder_of(dir);
+    if (has_another_name(p, dir, name, i)) {
+        if (by(p, "ssmtp") && (place == PLACE_POST || place == PLACE_PRT))
+            unshow_file(i); /* its record is still there, or its file under the dotted name */
+        return;
+    }
     if (place == PLACE_MAIL && by(p, "usmtp"))
         check_sent(p, name, i);
     else if (place == PLACE_IN)
@@ -767,8 +794,9 @@ static void see_message(const struct inspection *x, const char *name, uint32_t i
 /* A file that stands for what is in it. */
 static void see_file(const struct inspection *x, const char *name, struct inode *i)
 {
-    if (i->kind != INODE_FILE)
+    if (i->kind != INODE_FILE || i->seen == inspections)
         return;
+    i->seen = inspections;
     struct found f = found_in(i);
     const struct message *m = message_at(f.id);
     if (m == NULL || f.kind == FOUND_JUNK)
@@ -970,18 +998,11 @@ void oracle_inspect(struct host *h, const char *when)
         inspect_receiver(h, when);
 }
 
-/* A file that was shown and is not any more; no reader can have taken it. */
 static void unshow(void *arg, const char *name, struct inode *i)
 {
-    struct found f = found_in(i);
-    struct message *m = message_at(f.id);
-
     (void)arg;
-    if (visible(name) || !i->shown)
-        return;
-    i->shown = false;
-    if (m != NULL && f.kind == FOUND_MAIL)
-        m->flying[f.user] += m->flying[f.user] < UINT8_MAX;
+    if (!visible(name))
+        unshow_file(i);
 }
 
 void oracle_power_cut(struct host *h)
@@ -1042,14 +1063,14 @@ static void collect(void *arg, const char *name, struct inode *i)
     disk_remove(&x->host->disk, x->dir, name, false);
 }
 
-static void hold_message(uint32_t id)
+static void hold_message(uint32_t id, const char *name)
 {
     struct message *m = message_at(id);
 
     if (m == NULL || m->held)
         return;
     if (m->kind != MESSAGE_FAULTY && m->state == MESSAGE_ACCEPTED && !m->unreadable)
-        sim_violation("message %u (%s) is held", id, kind_names[m->kind]);
+        sim_violation("message %u (%s) is held as %s", id, kind_names[m->kind], name);
     m->held = true;
     oracle_figures.held++;
     close_message(id);
@@ -1067,9 +1088,9 @@ static void collect_held(void *arg, const char *name, struct inode *i)
     struct found f = found_in(i);
     if (ends(name, ".REASON") || !disk_entry_durable(&x->host->disk, x->dir, reason, false))
         return;
-    hold_message(f.id);
+    hold_message(f.id, name);
     if (f.kind == FOUND_BATCH)
-        hold_message(f.id + 1);
+        hold_message(f.id + 1, name);
 }
 
 void oracle_collect(struct host *h, bool last)

@@ -578,6 +578,7 @@ void world_run(uint64_t seed, uint32_t messages)
     for (int h = 0; h < HOSTS; h++) {
         struct host *host = &world_hosts[h];
         disk_open(&host->disk, (enum disk_mode)sim_below(DISK_MODES));
+        host->disk.plain_rename = sim_one_in(4);
         host->disk.skew_us = WALL_START + sim_below(1000000) * (int64_t)SECOND;
         boot(host);
     }
