@@ -388,7 +388,7 @@ static int finish_all_claimed(struct unit *u)
 
 static int publish(struct unit *u)
 {
-    if (finish_all_claimed(u) < 0)
+    if (u->in >= 0 && finish_all_claimed(u) < 0)
         return -1;
     for (int i = 0; i < UNIT_PARTS; i++) {
         enum unit_part part = (enum unit_part)i;
@@ -475,25 +475,13 @@ static int reopen(struct unit *u, const struct spool *s, const char *entry, size
     return 0;
 }
 
-/* Of a ".done" unit whose "in" is already gone everything arrived. What its parts hold are names
- * that moves by link and unlink (durable_move) left, and that a power cut brought back. */
-static int clear(struct unit *u)
-{
-    for (int i = 0; i < UNIT_PARTS; i++) {
-        enum unit_part part = (enum unit_part)i;
-        if (u->part[i] >= 0 && for_entries(u->part[i], remove_staged, u, &part) < 0)
-            return -1;
-    }
-    return remove_tree(u, DONE_ENDING);
-}
-
 /* Whoever died may have died before the name was durable: nothing may be used up on the strength of
- * a commit that a power cut could take back. */
+ * a commit that a power cut could take back. Where "in" is gone already everything arrived; but
+ * what is in a part all the same, as a power cut can bring it back, is rather sent again than lost.
+ */
 static int finish(struct unit *u)
 {
-    if (durable_sync(u->spool->work) < 0)
-        return -1;
-    return u->in < 0 ? clear(u) : publish(u);
+    return durable_sync(u->spool->work) < 0 ? -1 : publish(u);
 }
 
 struct recovery {

@@ -251,15 +251,15 @@ static void *prepare_brought_back(void)
     assert_int_equal(mkdirat(spool->work, "test.00000001.done/mail", 0700), 0);
     part = openat(spool->work, "test.00000001.done/mail", O_RDONLY | O_DIRECTORY);
     assert_true(part >= 0);
-    place_put(part, DATA_SET, "sent before");
+    place_put(part, DATA_SET, "came back");
     close(part);
     return &run;
 }
 
-static void nothing_comes_back(void *arg, int result, const struct fault *f)
+static void it_is_not_lost(void *arg, int result, const struct fault *f)
 {
     recovered_in_the_end(arg, result, f);
-    FAULT_EXPECT(place_copies(spool->queue[QUEUE_MAIL], "sent before") == 0);
+    FAULT_EXPECT(place_copies(spool->queue[QUEUE_MAIL], "came back") == 1);
     FAULT_EXPECT(!place_there(spool->work, "test.00000001.done"));
 }
 
@@ -480,7 +480,7 @@ static const struct fault_case cases[] = {
     {"recovery, a name brought back",
      prepare_brought_back,
      recover,
-     nothing_comes_back,
+     it_is_not_lost,
      {ENOTEMPTY},
      NULL,
      {ENOENT, EEXIST}},
