@@ -772,7 +772,9 @@ enum pass intake_pass(struct intake *in)
         result = pass_worse(result, one);
     }
     if (result != PASS_WORKED)
-        result = pass_worse(result, pass_worse(intake_wait(in), sync_moved(in)));
+        result = pass_worse(result, intake_wait(in));
+    if (result != PASS_WORKED && result != PASS_IN_DOUBT)
+        result = pass_worse(result, sync_moved(in));
     if (in->behind == NULL)
         in->files = 0; /* none was full */
     ready_prune(&in->watches, clock_steady_ms());
