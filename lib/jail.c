@@ -303,6 +303,7 @@ static const int base_calls[] = {
     SCMP_SYS(ftruncate),
     SCMP_SYS(fallocate),
     SCMP_SYS(fchmod),
+    SCMP_SYS(fchmodat),
     SCMP_SYS(fchown),
     SCMP_SYS(utimensat),
     SCMP_SYS(fsync),

@@ -58,6 +58,12 @@ int passes_watch(const struct program *p, const struct spool *spool, enum spool_
     return -1;
 }
 
+static bool is_news(uint32_t mask, const char *name)
+{
+    return spool_name_visible(name) &&
+           !(mask & (IN_CREATE | IN_CLOSE_WRITE) && spool_name_received(name));
+}
+
 bool passes_seen(int watch)
 {
     _Alignas(struct inotify_event) char events[64 * (sizeof(struct inotify_event) + NAME_MAX + 1)];
@@ -69,7 +75,7 @@ bool passes_seen(int watch)
         for (const char *p = events; p < events + n; p += sizeof(*e) + e->len) {
             e = (const struct inotify_event *)p;
             /* Without a name the queue itself is meant, or events were lost. */
-            seen = seen || e->len == 0 || spool_name_visible(e->name);
+            seen = seen || e->len == 0 || is_news(e->mask, e->name);
         }
     return seen;
 }

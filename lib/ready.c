@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/durable.h"
+#include "lib/spool.h"
 
 /* Kinds of file that no mail is in. */
 static const struct {
@@ -101,6 +102,8 @@ enum ready ready_check(struct watch_list *list, const struct ready_rules *rules,
     *fd = -1;
     /* Look before opening: opening a device can do things. */
     if (fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) < 0)
+        return READY_BUSY;
+    if (spool_unshown(st) && st->st_uid == geteuid())
         return READY_BUSY;
     *reason = refuse(st, rules);
     if (*reason != NULL)

@@ -85,11 +85,12 @@ static void mark_text(const struct seal_mark *mark, size_t cut, char text[SEAL_T
     text[n] = '\0';
 }
 
+/* 1: there are no attributes here. */
 static int set_attribute(int fd, const char *text)
 {
     if (fsetxattr(fd, SEAL_NAME, text, strlen(text), 0) == 0)
         return 0;
-    return errno == ENOTSUP || errno == EPERM || errno == ENOSYS ? 0 : -1;
+    return errno == ENOTSUP || errno == EPERM || errno == ENOSYS ? 1 : -1;
 }
 
 int seal_put(int fd, const struct seal_mark *mark)
@@ -116,7 +117,7 @@ int seal_end(struct seal *s, int fd)
     char text[SEAL_TEXT_MAX];
 
     seal_text(s, text); /* memory can be short only for one that is checked */
-    return set_attribute(fd, text);
+    return set_attribute(fd, text) < 0 ? -1 : 0;
 }
 
 int seal_file(int fd)
@@ -163,6 +164,21 @@ bool seal_open(struct seal *s, int fd)
     s->cut = cut_of(span_of(s->found));
     s->checking = true;
     return true;
+}
+
+enum seal_state seal_compare(int fd, const struct seal_mark *mark)
+{
+    struct seal s = {0};
+    char text[SEAL_TEXT_MAX];
+
+    if (!seal_open(&s, fd))
+        return errno == ENODATA || errno == ENOTSUP ? SEAL_NONE : SEAL_TROUBLE;
+    mark_text(mark, 0, text);
+    if (s.found[0] == '\0') { /* too long */
+        errno = ERANGE;
+        return SEAL_TROUBLE;
+    }
+    return strcmp(s.found, text) == 0 ? SEAL_GOOD : SEAL_BROKEN;
 }
 
 enum seal_state seal_check(struct seal *s)

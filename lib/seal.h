@@ -35,7 +35,8 @@ struct seal_mark {
 };
 /* The mark of a text that is in memory; needs no memory of its own. */
 void seal_of(struct span octets, struct seal_mark *out);
-/* Sets the attribute of an open file to what was marked before; as seal_end(). */
+/* Sets the attribute of an open file to what was marked before; as seal_end(), but 1 where there
+ * are no attributes. */
 int seal_put(int fd, const struct seal_mark *mark);
 /* Sets the attribute of the open file that was written. 0; -1 with errno only for an error that
  * concerns the data (EIO, ENOSPC, EDQUOT): no attributes here is no error. */
@@ -54,6 +55,8 @@ enum seal_state {
     SEAL_BROKEN,
     SEAL_TROUBLE /* it could not be checked now: memory is short */
 };
+/* Does its seal say this (GOOD), or something else (BROKEN)? The content is not looked at. */
+enum seal_state seal_compare(int fd, const struct seal_mark *mark);
 /* Begins to check a file: reads its seal into *s, which was zero. False: it has none. */
 bool seal_open(struct seal *s, int fd);
 /* After all of the file was added to *s: does it agree with its seal? Ends *s. */

@@ -193,6 +193,11 @@ bool spool_name_format(char *out, size_t size, const char *job, unsigned number,
     return (size_t)n < size;
 }
 
+bool spool_name_received(const char *name)
+{
+    return strncmp(name, SPOOL_RECEIVED ".JOB", sizeof(SPOOL_RECEIVED ".JOB") - 1) == 0;
+}
+
 enum { LOCK_TRIES = 20, JOB_NUMBERS = 99999 };
 
 /* The lock is only a courtesy between honest programs, so nobody waits for it for long. */
@@ -244,7 +249,7 @@ int spool_create(struct spool_writer *w, int dir)
             return -1;
         snprintf(w->temporary, sizeof(w->temporary), TEMPORARY_PREFIX "%016llx",
                  (unsigned long long)random);
-        w->fd = durable_create(dir, w->temporary, 0640);
+        w->fd = durable_create(dir, w->temporary, SPOOL_MODE);
         if (w->fd >= 0 && flock(w->fd, LOCK_EX | LOCK_NB) == 0) {
             struct stat st;
             /* The sweeper may have come between the two calls: then the file has no name any more.

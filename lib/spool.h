@@ -12,6 +12,8 @@
 #ifndef SPOOLMAIL_SPOOL_H
 #define SPOOLMAIL_SPOOL_H
 
+#include <sys/stat.h>
+
 #include "lib/durable.h"
 #include "lib/record.h"
 #include "lib/site.h"
@@ -79,8 +81,8 @@ struct spool_writer {
     uint64_t octets;
     char temporary[48];
 };
-/* 0 or -1 with errno. The file is 0640: its group is the directory's (setgid), so that the spool's
- * daemons read it, and its owner is who calls. */
+/* 0 or -1 with errno. The file is SPOOL_MODE: its group is the directory's (setgid), so that the
+ * spool's daemons read it, and its owner is who calls. */
 int spool_create(struct spool_writer *w, int dir);
 int spool_write(struct spool_writer *w, struct span octets);
 /* Seals it (seal.h), then S1 to S2, durably. EEXIST: the name is taken; nothing is lost, call again
@@ -94,5 +96,18 @@ static inline bool spool_name_visible(const char *name)
 {
     return name[0] != '.' && name[0] != '\0';
 }
+
+/* What ssmtp makes of its journal stands under its name before readers may take it: with the sticky
+ * bit, which means nothing else on a plain file (`ls` shows -rw------T), until it gets its own mode
+ * (ssmtp/plain.h). */
+enum { SPOOL_UNSHOWN_MODE = 01600, SPOOL_MODE = 0640 };
+static inline bool spool_unshown(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && (st->st_mode & S_ISVTX) != 0;
+}
+/* The job name of what ssmtp receives. */
+#define SPOOL_RECEIVED "SSMTP"
+/* May a file of this name be made so? Then its making is no news to readers; its new mode is. */
+bool spool_name_received(const char *name);
 
 #endif

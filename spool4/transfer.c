@@ -22,7 +22,7 @@ static int open_finished(int dir, const char *name, struct stat *st)
     int fd = durable_open_own(dir, name);
 
     if (fd >= 0 && fstat(fd, st) == 0 && S_ISREG(st->st_mode) && st->st_uid == geteuid() &&
-        st->st_nlink == 1)
+        st->st_nlink == 1 && !spool_unshown(st))
         return fd;
     if (fd >= 0)
         close(fd);

@@ -49,6 +49,7 @@ struct checkpoint {
     uint64_t closing;           /* 0: none; the thread's own, but set under the lock */
     int64_t first_ms;           /* when the oldest came that is not released */
     int told_trouble;
+    bool dotted; /* the thread's own: the first form was not to be had, so it is not tried again */
 };
 
 static void list_clear(struct list *l)
@@ -147,7 +148,8 @@ int checkpoint_doubt(struct checkpoint *k)
 
 static struct plain plain_of(const struct checkpoint *k, const struct entry *e)
 {
-    struct plain p = {.number = k->p.redo->head.number, .generation = e->generation};
+    struct plain p = {
+        .number = k->p.redo->head.number, .generation = e->generation, .dotted = e->dotted};
 
     span_copy(span_of(e->name), p.name, sizeof(p.name));
     return p;
@@ -157,9 +159,11 @@ static bool make(struct checkpoint *k, struct entry *e)
 {
     struct plain p = plain_of(k, e);
 
+    p.dotted = k->dotted;
     e->fd = plain_make(k->p.spool->queue[e->queue], &p, BUF_SPAN(&e->text), &e->mark);
     if (e->fd < 0)
         return false;
+    e->dotted = k->dotted = p.dotted;
     buf_free(&e->text);
     if (k->made.n >= MANY) { /* syncfs() will tell of it */
         close(e->fd);

@@ -20,6 +20,7 @@ struct entry {
     struct buf text; /* the whole spool file, until it is made */
     struct seal_mark mark;
     unsigned char queue; /* enum spool_queue */
+    bool dotted;         /* the form of its file, plain.h */
     int fd;              /* of the file, while it is kept open to be synced; -1 */
     uint64_t generation;
     char name[STORE_NAME];

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ssmtp/plain.h"
@@ -116,6 +117,70 @@ static void tell_damage(const struct work *w)
 
 /* Files. */
 
+/* What the digest of the whole file says of it, which is on stable storage then. TROUBLE: errno
+ * says why nobody can tell now. */
+static enum seal_state check_file(int fd)
+{
+    struct seal seal = {0};
+    char octets[4096];
+    ssize_t n;
+
+    if (durable_sync(fd) < 0)
+        return SEAL_TROUBLE;
+    if (!seal_open(&seal, fd))
+        return errno == ENODATA || errno == ENOTSUP ? SEAL_NONE : SEAL_TROUBLE;
+    while ((n = read(fd, octets, sizeof(octets))) > 0)
+        seal_add(&seal, (struct span){octets, (size_t)n});
+    if (n == 0)
+        return seal_check(&seal);
+    seal_drop(&seal);
+    return SEAL_TROUBLE;
+}
+
+/* 1: it is what was written; 0: it is not; -1 with errno. */
+static int seal_good(int dir, const char *file)
+{
+    int fd = durable_open(dir, file);
+
+    if (fd < 0)
+        return -1;
+    enum seal_state state = check_file(fd);
+    if (state == SEAL_TROUBLE)
+        return durable_drop(fd);
+    close(fd);
+    return state == SEAL_GOOD;
+}
+
+/* Nobody knows what it is: it is left under a name that a new journal does not take for its own. */
+static int put_aside(const struct recovery *r, int dir, const char *file)
+{
+    char left[PLAIN_FILE + 8];
+
+    MSG(r->log, T01SM059E, file);
+    snprintf(left, sizeof(left), ".left%s%s", file[0] == '.' ? "" : ".", file);
+    if (durable_move(dir, file, dir, left) < 0)
+        return errno == ENOENT ? 0 : -1;
+    return fchmodat(dir, left, SPOOL_MODE, 0) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+/* One that stands under its name unshown. Its seal says whether it is whole: a power cut may have
+ * taken back that it was shown, long after its record was used up. *shown counts. */
+static int show_proven(const struct recovery *r, int dir, const char *file,
+                       unsigned long long *shown)
+{
+    struct plain p = {.dotted = false};
+
+    if (!span_copy(span_of(file), p.name, sizeof(p.name)))
+        return 0;
+    int good = seal_good(dir, file);
+    if (good == 0)
+        return put_aside(r, dir, file);
+    if (good < 0 || plain_show(dir, &p, NULL) < 0)
+        return errno == ENOENT ? 0 : -1;
+    (*shown)++;
+    return 0;
+}
+
 static bool ours(const struct work *w, const char *file, struct plain *p)
 {
     return plain_parse(file, p) && p->number == w->redo->head.number;
@@ -137,6 +202,11 @@ static int show_released(void *arg, const char *file)
     struct work *w = arg;
     struct plain p;
 
+    int number = plain_unshown(w->dir, file);
+    if (number < 0)
+        return errno == ENOENT ? 0 : -1;
+    if ((unsigned)number == w->redo->head.number)
+        return show_proven(w->r, w->dir, file, &w->shown);
     if (!ours(w, file, &p) || p.generation > w->redo->head.released)
         return 0;
     if (plain_show(w->dir, &p, &w->names) < 0)
@@ -228,39 +298,30 @@ struct strays {
     bool changed;
 };
 
-static bool seal_good(int dir, const char *file)
+static bool known(const struct strays *s, unsigned number)
 {
-    struct seal seal = {0};
-    char octets[4096];
-    ssize_t n = -1;
-    int fd = durable_open(dir, file);
-
-    if (fd < 0)
-        return false;
-    if (seal_open(&seal, fd))
-        while ((n = read(fd, octets, sizeof(octets))) > 0)
-            seal_add(&seal, (struct span){octets, (size_t)n});
-    bool good = n == 0 && durable_sync(fd) == 0 && seal_check(&seal) == SEAL_GOOD;
-    seal_drop(&seal);
-    close(fd);
-    return good;
+    return number <= REDO_MAX && s->known[number];
 }
 
 static int show_stray(void *arg, const char *file)
 {
     struct strays *s = arg;
+    unsigned long long shown = 0;
     struct plain p;
-    char left[PLAIN_FILE + 8];
 
-    if (!plain_parse(file, &p) || (p.number <= REDO_MAX && s->known[p.number]))
+    int unshown = plain_unshown(s->dir, file);
+    if (unshown < 0)
+        return errno == ENOENT ? 0 : -1;
+    unsigned number = plain_parse(file, &p) ? p.number : (unsigned)unshown;
+    if (number == 0 || known(s, number))
         return 0;
     s->changed = true;
-    if (seal_good(s->dir, file))
-        return plain_show(s->dir, &p, &s->names) < 0 && errno != ENOENT ? -1 : 0;
-    MSG(s->r->log, T01SM059E, file);
-    /* A new journal of that number must not take it for one of its own. */
-    snprintf(left, sizeof(left), ".left%s", file);
-    return durable_move(s->dir, file, s->dir, left) < 0 && errno != ENOENT ? -1 : 0;
+    if (file[0] != '.')
+        return show_proven(s->r, s->dir, file, &shown);
+    int good = seal_good(s->dir, file);
+    if (good == 0)
+        return put_aside(s->r, s->dir, file);
+    return (good < 0 || plain_show(s->dir, &p, &s->names) < 0) && errno != ENOENT ? -1 : 0;
 }
 
 static int show_strays(struct strays *s)

@@ -330,6 +330,8 @@ static bool open_journal(struct server *s, const struct server_params *params)
     errno = ENOSPC;
     if (journal_size_valid(size))
         result = recover_own(&r, params->worker + 1, size, &s->redo);
+    if (result == 0)
+        s->context.names.journal = s->redo.head.number;
     if (result == 1)
         MSG(&s->program->log, T01SM058W, strerror(errno));
     return result >= 0;

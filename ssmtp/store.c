@@ -2,10 +2,11 @@
 #include "ssmtp/store.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "lib/header.h"
 
-enum { DATA_SETS_MAX = 9999999 };
+enum { DATA_SETS_MAX = 9999, DATA_SETS = DATA_SETS_MAX + 1, DATA_SET_DIGITS = 7 };
 
 bool store_names_open(struct store_names *n, const struct spool *spool)
 {
@@ -19,6 +20,19 @@ bool store_names_open(struct store_names *n, const struct spool *spool)
 void store_names_close(struct store_names *n)
 {
     pthread_mutex_destroy(&n->lock);
+}
+
+unsigned store_name_journal(const char *name)
+{
+    static const char before[] = SPOOL_RECEIVED ".JOB00000.D";
+    struct span digits = {name + sizeof(before) - 1, DATA_SET_DIGITS};
+    uint64_t number;
+
+    if (!spool_name_received(name) || strlen(name) < sizeof(before) + DATA_SET_DIGITS ||
+        digits.p[-1] != 'D' || digits.p[-2] != '.' || digits.p[DATA_SET_DIGITS] != '.' ||
+        !span_number(digits, UINT64_MAX, &number))
+        return 0;
+    return (unsigned)(number / DATA_SETS);
 }
 
 bool store_names_next(struct store_names *n, bool taken, char name[STORE_NAME])
@@ -36,7 +50,8 @@ bool store_names_next(struct store_names *n, bool taken, char name[STORE_NAME])
         }
     }
     if (good)
-        good = spool_name_format(name, STORE_NAME, "SSMTP", n->job, ++n->last, "MAIL", &text);
+        good = spool_name_format(name, STORE_NAME, SPOOL_RECEIVED, n->job,
+                                 n->journal * DATA_SETS + ++n->last, "MAIL", &text);
     pthread_mutex_unlock(&n->lock);
     return good;
 }

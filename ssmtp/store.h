@@ -17,16 +17,19 @@ enum { STORE_HELD = 64 << 10, STORE_NAME = 48 };
 /* The queues that messages go to. */
 #define STORE_QUEUES (1U << QUEUE_POST | 1U << QUEUE_PRT | 1U << QUEUE_SUBMIT)
 
-/* Names of spool files, unique in this process: SSMTP.JOB00012.D0000001.MAIL.T. Used by the loop
- * and the committer. */
+/* Names of spool files, unique in this process: SSMTP.JOB00012.D0030001.MAIL.T is the first of
+ * journal 3. Used by the loop and the committer. */
 struct store_names {
     pthread_mutex_t lock;
     const struct spool *spool;
     unsigned job, last;
+    unsigned journal; /* its number is in each name; 0: there is none */
 };
 
 /* False with errno: there is no job number to be had. */
 bool store_names_open(struct store_names *n, const struct spool *spool);
+/* The number of the journal that gave this name; 0: none. */
+unsigned store_name_journal(const char *name);
 void store_names_close(struct store_names *n);
 /* The next name. `taken`: the one before was in use already, so a new job number is asked for. */
 bool store_names_next(struct store_names *n, bool taken, char name[STORE_NAME]);

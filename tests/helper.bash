@@ -150,7 +150,7 @@ wait_for_file()
 # spooled QUEUE: the files that readers of jes/QUEUE see.
 spooled()
 {
-    find "$SPOOL/jes/$1" -type f ! -name '.*' | sort
+    find "$SPOOL/jes/$1" -type f ! -name '.*' ! -perm -1000 | sort
 }
 
 # wait_spooled COUNT [QUEUE]: until so many are there: what ssmtp confirmed stands in its journal,

@@ -74,14 +74,14 @@ transaction=$'<reply 220\n-> EHLO client.example\n<reply 250\n-> MAIL FROM:<a@cl
   receiver
   run send --ehlo client.example --to 'CDoaks@mail.example.org,abcdef@MYHOST'
   assert_success
-  assert_output --regexp '250 2\.0\.0 SPOOLED AS SSMTP\.JOB[0-9]{5}\.D0000001\.MAIL\.T'
+  assert_output --regexp '250 2\.0\.0 SPOOLED AS SSMTP\.JOB[0-9]{5}\.D001[0-9]{4}\.MAIL\.T'
   wait_spooled 1
   run cat "$(queued)"
   assert_line --index 0 'X-From: <a@client.example>'
   assert_line --index 1 'X-To: <CZQ14CD@MYHOST>'
   assert_line --index 2 'X-To: <ABCDEF@MYHOST>'
   assert_line --index 3 'Received: from client.example ([127.0.0.1])'
-  assert_line --index 4 --regexp $'^\tby mail\\.example\\.org \\(SSMTP\\) with ESMTP id SSMTP\\.JOB[0-9]{5}\\.D0000001\\.MAIL\\.T;$'
+  assert_line --index 4 --regexp $'^\tby mail\\.example\\.org \\(SSMTP\\) with ESMTP id SSMTP\\.JOB[0-9]{5}\\.D001[0-9]{4}\\.MAIL\\.T;$'
   assert_line --index 5 --regexp $'^\t(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]+ [A-Z][a-z][a-z] 20[0-9][0-9] '
   assert_line 'Subject: test'
   assert_line 'the text'

@@ -59,12 +59,17 @@ struck() {
 # The receiver under killat has recovered.
 quiet_now() {
   local pid
-  pid=$(pgrep -P "$(server_pid ssmtp)") && [[ -z $(find "$SPOOL/jes" -name '.*') ]] &&
+  pid=$(pgrep -P "$(server_pid ssmtp)") && [[ -z $(unshown jes) ]] &&
     ((0x$(awk '/^SigCgt/ { print $2 }' "/proc/$pid/status") & 1 << 14))
 }
 
 quiet() {
-  [[ -s servers/ssmtp.status ]] || [[ -z $(find "$SPOOL/jes" -name '.*') && $(stored) == "$(grep -c 'SPOOLED AS' client)" ]]
+  [[ -s servers/ssmtp.status ]] || [[ -z $(unshown jes) && $(stored) == "$(grep -c 'SPOOLED AS' client)" ]]
+}
+
+# unshown FOLDER...: what readers do not see, in either form.
+unshown() {
+  find "${@/#/$SPOOL/}" -name '.*' -o -type f -perm -1000
 }
 
 stored() {
@@ -91,7 +96,7 @@ judge() {
     n=$({ spooled POST; spooled PRT; } | xargs -r grep -lx "text $i" | wc -l)
     ((n == 1 || (n == 0 && i > CONFIRMED))) || { echo "text $i: $n times, $CONFIRMED confirmed"; bad=1; }
   done
-  [[ -z $(find "$SPOOL/jes" "$SPOOL/work" -name '.*') ]] || { echo "left: $(find "$SPOOL/jes" "$SPOOL/work" -name '.*')"; bad=1; }
+  [[ -z $(unshown jes work) ]] || { echo "left: $(unshown jes work)"; bad=1; }
   seals_good || bad=1
   ((bad == 0)) || { cat report client servers/next.log; }
   return $bad
@@ -119,20 +124,21 @@ restore_spool() {
 }
 
 WHERE='jes/P|work/'
+MADE='/(\.ssmtp-|SSMTP\.JOB)' # files that are made of the journal
 
 @test "order: record synced, 250; file and queue synced, record released, shown, queue synced" {
   [[ -n $(type -P strace) ]] || skip 'strace is not installed'
   MESSAGES=1
   client_says >script
-  receiver strace -D -f -y -qq -o trace -e trace=fsync,fdatasync,syncfs,renameat2,sendto,pwrite64
+  receiver strace -D -f -y -qq -o trace -e trace=fsync,fdatasync,syncfs,fchmodat,renameat2,sendto,pwrite64
   "$(tool smtpplay)" client "127.0.0.1:$PORT" script
   wait_spooled 1
   stop_server ssmtp
   wait_until 5 grep -q 'T01SM021I' servers/ssmtp.log
   steps() {
     awk '/pwrite64\(.*SSMTP\.1\.JOURNAL.*SSMTPREC/ { o = o "W" } /pwrite64\(.*SSMTP\.1\.JOURNAL.*SSMTPJNL/ { o = o "H" }
-      /fdatasync\(.*SSMTP\.1\.JOURNAL/ { o = o "J" } /fsync\([0-9]+<[^>]*\/\.ssmtp-/ { o = o "F" }
-      /fsync\([0-9]+<[^>]*jes\/POST>/ { o = o "D" } /renameat2\(.*\.ssmtp-/ { o = o "N" } '"$1"'
+      /fdatasync\(.*SSMTP\.1\.JOURNAL/ { o = o "J" } /fsync\([0-9]+<[^>]*\/(\.ssmtp-|SSMTP\.JOB)/ { o = o "F" }
+      /fsync\([0-9]+<[^>]*jes\/POST>/ { o = o "D" } /renameat2\(.*\.ssmtp-|fchmodat\(.*SSMTP\.JOB/ { o = o "N" } '"$1"'
       END { sub(/^[^W]*/, "", o); print o }' trace # the start syncs the head that it finds
   }
   assert_equal "$(steps '')" WJFDHHJND
@@ -160,7 +166,7 @@ WHERE='jes/P|work/'
 # What there is to be recovered, in kept: records without files; files of released records.
 leave() {
   clear_queues
-  struck --only "$1" --path '\.ssmtp-' before 1
+  struck --only "$1" --path "$MADE" before 1
   assert_equal "$STATUS" 137
   assert_equal "$(stored)" 0
   keep_spool
@@ -168,7 +174,7 @@ leave() {
 
 @test "kill -9 before and after every call of recovery" {
   local n how what
-  for what in 'openat' 'renameat2'; do
+  for what in 'openat' 'fchmodat'; do
     leave "$what"
     local confirmed=$CONFIRMED
     ((confirmed > 0))
@@ -252,7 +258,7 @@ leave() {
 
 @test "no room for the files after the 250: kept, 452 for new mail, and all is well when there is room" {
   rm -f servers/ssmtp.*
-  start_server ssmtp "$(tool killat)" -o report --only openat --path '\.ssmtp-' fail 1 ENOSPC once -- "${ssmtp[@]}"
+  start_server ssmtp "$(tool killat)" -o report --only openat --path "$MADE" fail 1 ENOSPC once -- "${ssmtp[@]}"
   wait_for_port "$PORT"
   MESSAGES=1
   client_says >one
@@ -343,7 +349,7 @@ cut_at() { truncate -s "$1" "$2"; }
 }
 
 @test "files whose journal is gone: shown with a good seal, else left" {
-  leave renameat2
+  leave fchmodat
   rm "$SPOOL/work/SSMTP.1.JOURNAL"
   recovers
   if [[ -n $(type -P getfattr) ]] && getfattr -d "$(find "$SPOOL/jes/POST" -type f | head -n 1)" 2>/dev/null | grep -q seal; then
@@ -351,10 +357,10 @@ cut_at() { truncate -s "$1" "$2"; }
     ((CONFIRMED > 0))
     restore_spool
     rm "$SPOOL/work/SSMTP.1.JOURNAL"
-    find "$SPOOL/jes/POST" -name '.ssmtp-*' -exec sh -c 'echo more >>"$1"' x {} \;
+    find "$SPOOL/jes/POST" -perm -1000 -exec sh -c 'echo more >>"$1"' x {} \;
     recovers
     assert_equal "$(stored)" 0
-    find "$SPOOL/jes/POST" -name '.left.ssmtp-*' | grep -q .
+    find "$SPOOL/jes/POST" -name '.left.SSMTP.*' | grep -q .
     grep -q T01SM059E servers/next.log
   fi
 }

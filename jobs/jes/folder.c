@@ -51,8 +51,8 @@ static bool add_file(struct folder *f, size_t *cap, const char *name)
     }
     struct file *file = &f->file[f->files];
     snprintf(file->name, sizeof(file->name), "%s", name);
-    if (fstatat(f->dir, name, &file->st, AT_SYMLINK_NOFOLLOW) == 0)
-        f->files++; /* else it has just gone */
+    if (fstatat(f->dir, name, &file->st, AT_SYMLINK_NOFOLLOW) == 0 && !spool_unshown(&file->st))
+        f->files++; /* else it has just gone, or is just coming */
     return true;
 }
 

@@ -24,6 +24,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+#include "lib/spool.h"
 #include "tests/tools/tool.h"
 
 enum { ID_MAX = 32, LINE_COLUMNS = 60, HEX_LEAST = 8 };
@@ -360,7 +361,7 @@ static void list_entry(struct lines *l, int dir, const char *folder, const char 
             buf_printf(out, "unit %s - -", strrchr(name, '.') ? strrchr(name, '.') : name);
         }
         buf_printf(deeper, "%s\n", path);
-    } else if (has_no_files(place) || name[0] == '.') {
+    } else if (has_no_files(place) || name[0] == '.' || spool_unshown(&st)) {
         struct buf *out = new_line(l);
         buf_adds(out, "left ");
         add_name(out, path);

@@ -80,9 +80,7 @@ function on_rename(from, to,   p, u) {
         p = to; sub(/\.REASON$/, "", p)
         if (p in awaited) broken("R9", "before the arrival of " short(p) " is synced")
     }
-    if (is_dotted(from) && (from in dotted ? dotted[from] == "made" : !head_synced))
-        broken("R12", "it is shown before the release of its record is synced")
-    delete dotted[from]
+    if (is_dotted(from)) on_show(from)
     if (is_journal(to)) unnamed[to] = 1
     if (parent(to) ~ /\.open\/in$/) claimed[to] = parent(from)
     move(written, from, to); move(entries, from, to); move(claimed, from, to); move(named, from, to)
@@ -92,6 +90,12 @@ function on_rename(from, to,   p, u) {
     entries[parent(from)] = entries[parent(to)] = 1
     if (counts(parent(to))) arrived[parent(to)] = to
     if (counts(parent(to)) && !is_dotted(from)) owed[parent(to)] = to
+}
+# A file of the receiver is shown: by a name, or by its mode.
+function on_show(p) {
+    if (p in dotted ? dotted[p] == "made" : !head_synced)
+        broken("R12", "it is shown before the release of its record is synced")
+    delete dotted[p]
 }
 function on_unlink(p, dir,   u, list, n, i) {
     path = p
@@ -146,9 +150,10 @@ $2 ~ /write/ && file == spool "/work/NAMES" { names_written++ }
 $2 ~ /write|truncate/ && below(file, spool) && file !~ /\/(JOBNO|CHKPT)$/ { written[file] = 1 }
 $2 ~ /^open/ && $4 ~ /O_CREAT/ && below($3, spool) && $4 ~ /O_EXCL/ {
     entries[parent($3)] = 1
-    if (is_dotted($3)) dotted[$3] = "made"
+    if (is_dotted($3) || $5 ~ /^0*1600$/) dotted[$3] = "made"
     if ($3 ~ /\.open\/(mail|POST|PRT)\//) named[parent(parent($3))] = names_written
 }
+$2 == "fchmodat" && parent(parent($3)) == spool "/jes" { path = $3; on_show($3) }
 $2 ~ /^mkdir/ && $3 ~ /\/box\/[^\/]*\/\.tmp\.new$/ {
     if (!((parent($3) in synced) && (parent(parent($3)) in synced)))
         broken("R13", "the rest of the Maildir was never synced")

@@ -654,6 +654,29 @@ int __wrap_fchmod(int fd, mode_t mode)
     return (int)call_end(&c, 0);
 }
 
+int __wrap_fchmodat(int at, const char *name, mode_t mode, int flags)
+{
+    struct place place;
+    long error;
+
+    if (process_current() == NULL)
+        return __real_fchmodat(at, name, mode, flags);
+    struct call c = call_begin("fchmodat", WRITE, name, 0);
+    error = file_place(c.p, at, name, &place);
+    struct inode *i = error < 0 ? NULL : disk_find(place.disk, place.dir, place.name);
+    if (i == NULL)
+        return (int)call_end(&c, error < 0 ? error : -ENOENT);
+    error = struck(&c, FAULT_SPACE | FAULT_IO);
+    bool unshown = inode_unshown(i);
+    if (error == 0)
+        error = disk_set_mode(place.disk, i, mode & 07777);
+    if (error == 0)
+        notify_raise(place.dir, IN_ATTRIB, place.name);
+    if (error == 0 && unshown && !inode_unshown(i))
+        oracle_shown(c.p, place.dir, place.name, i);
+    return (int)call_end(&c, error);
+}
+
 int __wrap_flock(int fd, int operation)
 {
     if (process_current() == NULL)

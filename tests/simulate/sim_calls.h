@@ -67,6 +67,7 @@ WRAP(int, fstat, (int fd, struct stat *st));
 WRAP(int, fstatat, (int at, const char *name, struct stat *st, int flags));
 WRAP(int, fstatvfs, (int fd, struct statvfs *st));
 WRAP(int, fchmod, (int fd, mode_t mode));
+WRAP(int, fchmodat, (int at, const char *name, mode_t mode, int flags));
 WRAP(int, flock, (int fd, int operation));
 WRAP(int, fcntl, (int fd, int command, ...));
 WRAP(int, fsetxattr, (int fd, const char *name, const void *value, size_t n, int flags));

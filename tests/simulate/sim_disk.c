@@ -79,7 +79,7 @@ static struct inode *new_inode(struct disk *d, enum inode_kind kind, uint32_t mo
 
     i->number = ++d->inodes;
     i->kind = kind;
-    i->mode = mode;
+    i->mode = i->synced_mode = mode;
     i->uid = uid;
     i->changed_us = wall(d);
     i->seal_synced = true;
@@ -125,6 +125,13 @@ void disk_release(struct disk *d, struct inode *i)
     sim_free(i->kept);
     sim_free(i->data);
     sim_free(i);
+}
+
+/* All but its mode. */
+static bool content_durable(const struct inode *i)
+{
+    return i->dirty == 0 || (i->synced == i->size && i->keeps == 0 && !i->resized &&
+                             (i->seal_synced || i->seal_size == 0));
 }
 
 static void make_dirty(struct disk *d, struct inode *i)
@@ -509,6 +516,7 @@ int disk_move(struct disk *d, struct inode *from, const char *name, struct inode
     disk_hold(i); /* for the moment in which it has no name */
     add_half(d, c, source, NULL);
     add_half(d, c, make_entry(d, to, new_name), i);
+    i->synced_mode = i->mode; /* changes to one file keep their order */
     i->changed_us = wall(d);
     disk_release(d, i);
     return 0;
@@ -643,6 +651,8 @@ int disk_set_seal(struct disk *d, struct inode *i, const void *value, size_t n)
 {
     if (d->read_only)
         return -EROFS;
+    if (d->sealless)
+        return -ENOTSUP;
     if (n > sizeof(i->seal))
         return -ENOSPC;
     memcpy(i->seal, value, n);
@@ -654,12 +664,25 @@ int disk_set_seal(struct disk *d, struct inode *i, const void *value, size_t n)
     return 0;
 }
 
+int disk_set_mode(struct disk *d, struct inode *i, uint32_t mode)
+{
+    if (d->read_only)
+        return -EROFS;
+    i->mode = mode;
+    uint64_t tag = i->tag;
+    if (i->kind == INODE_FILE)
+        make_dirty(d, i);
+    i->tag = tag;
+    return 0;
+}
+
 /* Syncs. */
 
 void disk_sync_file(struct disk *d, struct inode *i)
 {
     if (i->poisoned)
         return;
+    i->synced_mode = i->mode;
     forget_kept(i, false);
     if (i->keeps == 0)
         leave_dirty(d, i);
@@ -693,7 +716,7 @@ void disk_sync_failed(struct disk *d, struct inode *i)
     i->errors++;
     d->errors++;
     /* Of a file whose size stays, each page can be written again and synced. */
-    i->poisoned = i->poisoned || (i->dirty != 0 && (i->resized || i->keeps == 0));
+    i->poisoned = i->poisoned || (!content_durable(i) && (i->resized || i->keeps == 0));
     for (uint32_t k = 0; k < i->keeps; k++)
         i->kept[k].dropped = true;
     for (struct half *h = i->first_half; h != NULL; h = h->next)
@@ -804,6 +827,9 @@ static void crash_file(struct disk *d, struct inode *i)
     d->used += i->size;
     if (!i->seal_synced && sim_one_in(2))
         i->seal_size = 0;
+    if (sim_one_in(2))
+        i->mode = i->synced_mode;
+    i->synced_mode = i->mode;
     sim_free(old);
     i->tag = 0;
 }
@@ -872,7 +898,7 @@ bool disk_entry_durable(const struct disk *d, const struct inode *dir, const cha
 
 bool disk_file_durable(const struct inode *i)
 {
-    return i->dirty == 0 && !i->poisoned;
+    return content_durable(i) && !i->poisoned;
 }
 
 bool disk_range_durable(const struct inode *i, uint64_t at, uint64_t n)

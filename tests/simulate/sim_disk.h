@@ -44,7 +44,8 @@ struct inode {
     uint32_t refs; /* entries, descriptors, pending changes */
     uint32_t links, opened, writers;
     uint32_t mode, uid;
-    int64_t changed_us; /* wall clock */
+    uint32_t synced_mode; /* the durable one */
+    int64_t changed_us;   /* wall clock */
     struct pending last, made;
 
     /* A file. */
@@ -88,6 +89,7 @@ struct disk {
     uint32_t errors;   /* failed syncs of any file */
     bool read_only;    /* it gave up */
     bool plain_rename; /* it knows no RENAME_NOREPLACE, as NFS */
+    bool sealless;     /* it has no attributes */
     /* private */
     struct dentry **bucket;
     uint32_t buckets, dentries;
@@ -115,6 +117,13 @@ void disk_release(struct disk *d, struct inode *i);
 int64_t disk_read(const struct inode *i, uint64_t at, void *to, size_t n);
 int64_t disk_write(struct disk *d, struct inode *i, uint64_t at, const void *octets, size_t n);
 int disk_cut(struct disk *d, struct inode *i, uint64_t size);
+int disk_set_mode(struct disk *d, struct inode *i, uint32_t mode);
+/* A file that its maker shows later, by another mode. */
+static inline bool inode_unshown(const struct inode *i)
+{
+    return i->kind == INODE_FILE && (i->mode & 01000) != 0;
+}
+/* -ENOTSUP where there are none. */
 int disk_set_seal(struct disk *d, struct inode *i, const void *value, size_t n);
 
 void disk_sync_file(struct disk *d, struct inode *i);

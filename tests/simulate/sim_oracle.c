@@ -108,6 +108,12 @@ static bool visible(const char *name)
     return name[0] != '.';
 }
 
+/* Do readers take it up? */
+static bool taken_up(const char *name, const struct inode *i)
+{
+    return visible(name) && !inode_unshown(i);
+}
+
 static bool ends(const char *name, const char *ending)
 {
     size_t n = strlen(name), e = strlen(ending);
@@ -381,7 +387,7 @@ static void check_visible(const struct process *p, struct inode *dir, const char
 {
     enum folder place = folder_of(dir);
 
-    if (!visible(name) || !is_daemon(p))
+    if (!taken_up(name, i) || !is_daemon(p))
         return;
     if (place == PLACE_POST || place == PLACE_PRT || place == PLACE_HOLD || place == PLACE_DEAD ||
         place == PLACE_MAIL)
@@ -456,7 +462,7 @@ static void unshow_file(struct inode *i)
 
 void oracle_removed(const struct process *p, struct inode *dir, const char *name, struct inode *i)
 {
-    if (i == NULL || i->kind != INODE_FILE || !visible(name) || !is_daemon(p))
+    if (i == NULL || i->kind != INODE_FILE || !taken_up(name, i) || !is_daemon(p))
         return;
     enum folder place = folder_of(dir);
     if (has_another_name(p, dir, name, i)) {
@@ -480,6 +486,12 @@ void oracle_moved(const struct process *p, struct inode *from, const char *name,
     if (by(p, "ssmtp") && strncmp(name, ".ssmtp-", 7) == 0)
         i->acked = i->shown = true;
     check_visible(p, to, new_name, i);
+}
+
+void oracle_shown(const struct process *p, struct inode *dir, const char *name, struct inode *i)
+{
+    i->acked = i->shown = true;
+    check_visible(p, dir, name, i);
 }
 
 /* Acknowledgements. */
@@ -531,6 +543,8 @@ static struct inode *received_file(const struct process *p, const char *name)
     for (int q = 0; q < ARRIVALS; q++) {
         struct inode *dir = jes_queue(h, arrivals[q]);
         struct inode *there = dir == NULL ? NULL : disk_find(&h->disk, dir, name);
+        if (there != NULL && inode_unshown(there))
+            continue; /* its record counts */
         if (there != NULL && (i == NULL || there->number > i->number))
             i = there; /* an older file of the other queue may have that name */
         check_durable(p, dir, name);
@@ -607,7 +621,8 @@ static void check_used(const struct process *p, const struct logged *r, const st
     plain_format(file, &plain);
     for (int q = 0; q < ARRIVALS; q++) {
         struct inode *dir = jes_queue(host_of(p), arrivals[q]);
-        if (dir != NULL && disk_find(&host_of(p)->disk, dir, file) != NULL)
+        if (dir != NULL && (disk_find(&host_of(p)->disk, dir, file) != NULL ||
+                            disk_find(&host_of(p)->disk, dir, r->name) != NULL))
             return;
     }
     sim_violation("%s acknowledges %s, whose record is released and has no file", p->name, r->name);
@@ -959,7 +974,7 @@ static void see_received(void *arg, const char *name, struct inode *i)
     if (!visible(name) && (!plain_parse(name, &p) || !is_to_be_shown(x->host, &p)))
         return;
     struct found f = found_in(i);
-    if (visible(name) || f.whole) /* what is not whole is put aside, and missed if it counted */
+    if (taken_up(name, i) || f.whole) /* what is not whole is put aside, and missed if it counted */
         see_arrived(x, name, &f);
 }
 
@@ -1001,7 +1016,7 @@ void oracle_inspect(struct host *h, const char *when)
 static void unshow(void *arg, const char *name, struct inode *i)
 {
     (void)arg;
-    if (!visible(name))
+    if (!taken_up(name, i))
         unshow_file(i);
 }
 
@@ -1048,7 +1063,7 @@ static void collect(void *arg, const char *name, struct inode *i)
 {
     struct inspection *x = arg;
 
-    if (!visible(name) || !disk_entry_durable(&x->host->disk, x->dir, name, false))
+    if (!taken_up(name, i) || !disk_entry_durable(&x->host->disk, x->dir, name, false))
         return;
     if (x->host == &world_hosts[HOST_RECEIVER] && !i->acked && !x->last)
         return; /* the receiver may still have to take it back */

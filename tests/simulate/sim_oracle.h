@@ -47,6 +47,8 @@ void oracle_added(const struct process *p, struct inode *dir, const char *name, 
 void oracle_removed(const struct process *p, struct inode *dir, const char *name, struct inode *i);
 void oracle_moved(const struct process *p, struct inode *from, const char *name, struct inode *to,
                   const char *new_name, struct inode *i);
+/* Its mode lets readers take it from now on. */
+void oracle_shown(const struct process *p, struct inode *dir, const char *name, struct inode *i);
 
 /* spool_queue() returned well to a user's program. */
 void oracle_spooled(const struct process *p, const char *queue, const char *name);

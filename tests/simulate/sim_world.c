@@ -579,6 +579,7 @@ void world_run(uint64_t seed, uint32_t messages)
         struct host *host = &world_hosts[h];
         disk_open(&host->disk, (enum disk_mode)sim_below(DISK_MODES));
         host->disk.plain_rename = sim_one_in(4);
+        host->disk.sealless = sim_one_in(8);
         host->disk.skew_us = WALL_START + sim_below(1000000) * (int64_t)SECOND;
         boot(host);
     }

@@ -379,7 +379,7 @@ static void it_is_not_opened(void *arg, int result, const struct fault *f)
 
 static int make_plain(void *arg)
 {
-    const struct plain p = {.number = 1, .generation = 1, .name = "SSMTP.A"};
+    struct plain p = {.number = 1, .generation = 1, .name = "SSMTP.JOB00001.D0010001.MAIL.T"};
     struct seal_mark mark;
 
     (void)arg;

@@ -123,6 +123,27 @@ static void a_file_that_is_written_is_not_ready(void **state)
     assert_int_equal(look("file", &reason), READY);
 }
 
+/* What ssmtp has not shown yet; a stranger gets no file to wait for ever by that. */
+static void a_file_that_is_not_shown_is_not_ready(void **state)
+{
+    const char *reason;
+    int n = 0;
+
+    (void)state;
+    place_put(dir, "unshown", "text");
+    assert_int_equal(fchmodat(dir, "unshown", SPOOL_UNSHOWN_MODE, 0), 0);
+    assert_int_equal(look("unshown", &reason), READY_BUSY);
+    if (geteuid() == 0) {
+        assert_int_equal(fchownat(dir, "unshown", 65534, 65534, 0), 0);
+        assert_int_equal(look("unshown", &reason), READY);
+        assert_int_equal(fchownat(dir, "unshown", 0, 0, 0), 0);
+    }
+    assert_int_equal(fchmodat(dir, "unshown", SPOOL_MODE, 0), 0);
+    while (look("unshown", &reason) != READY && n < 3)
+        n++;
+    assert_true(n < 3);
+}
+
 /* It may be on its way to its last state, so it is refused only when it stays so. */
 static void a_second_link_is_refused_when_it_stays(void **state)
 {
@@ -223,6 +244,7 @@ int main(void)
         TEST(what_is_no_plain_file_is_refused),
         TEST(a_large_file_is_refused),
         TEST(a_file_that_is_written_is_not_ready),
+        TEST(a_file_that_is_not_shown_is_not_ready),
         TEST(a_second_link_is_refused_when_it_stays),
         TEST(without_leases_it_must_be_quiet),
         TEST(what_may_not_be_read_is_refused_when_it_stays),

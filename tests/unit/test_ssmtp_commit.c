@@ -546,9 +546,9 @@ static void names_go_on_with_a_new_job(void **state)
     assert_true(store_names_next(&x->names, false, name));
     assert_true(store_names_next(&x->names, false, again));
     assert_string_not_equal(name, again);
-    x->names.last = 9999998;
+    x->names.last = 9998;
     assert_true(store_names_next(&x->names, false, name));
-    assert_non_null(strstr(name, ".D9999999."));
+    assert_non_null(strstr(name, ".D0009999."));
     assert_int_equal(x->names.job, job);
     assert_true(store_names_next(&x->names, false, name));
     assert_non_null(strstr(name, ".D0000001."));
@@ -557,6 +557,33 @@ static void names_go_on_with_a_new_job(void **state)
     assert_true(store_names_next(&x->names, true, name));
     assert_non_null(strstr(name, ".D0000001."));
     assert_int_not_equal(x->names.job, job);
+    assert_int_equal(store_name_journal(name), 0);
+    x->names.journal = REDO_MAX;
+    assert_true(store_names_next(&x->names, false, name));
+    assert_non_null(strstr(name, ".D1280002."));
+    assert_int_equal(store_name_journal(name), REDO_MAX);
+}
+
+static void names_of_no_journal(void **state)
+{
+    static const char *const names[] = {
+        "",
+        "SSMTP.JOB",
+        "SSMTP.JOB00001.D0010001",
+        "SSMTP.JOB00001.D001000",
+        "SSMTP.JOB00001.D001000x.MAIL.T",
+        "SSMTP.JOB00001,D0010001.MAIL.T",
+        "SSMTP.JOB00001.E0010001.MAIL.T",
+        "SSMTP.JOB00001.D00100010.MAIL.T",
+        "SMTP.JOB00001.D0010001.MAIL.T",
+        ".SSMTP.JOB00001.D0010001.MAIL.T",
+        "SSMTP.JOB00001.D0009999.MAIL.T",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        assert_int_equal(store_name_journal(names[i]), 0);
+    assert_int_equal(store_name_journal("SSMTP.JOB00001.D0010001.MAIL.T"), 1);
 }
 
 int main(void)
@@ -579,6 +606,7 @@ int main(void)
         TEST(a_journal_in_doubt),
         TEST(what_a_journal_does_not_hold),
         TEST(names_go_on_with_a_new_job),
+        cmocka_unit_test(names_of_no_journal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

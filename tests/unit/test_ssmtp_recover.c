@@ -46,12 +46,15 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void assert_files_are(int dir, unsigned named, unsigned dotted)
+{
+    assert_int_equal(place_count(dir, false), named);
+    assert_int_equal(place_count(dir, true), dotted);
+}
+
 static void assert_files(const struct fixture *x, enum spool_queue q, unsigned shown)
 {
-    int dir = x->place.spool.queue[q];
-
-    assert_int_equal(place_count(dir, false), shown);
-    assert_int_equal(place_count(dir, true), 0);
+    assert_files_are(x->place.spool.queue[q], shown, 0);
 }
 
 /* One record, as it is, into the half of a generation. */
@@ -397,6 +400,147 @@ static void files_of_others(void **state)
     assert_files(x, QUEUE_POST, 0);
 }
 
+/* The first form: under its own name. */
+
+#define UNSHOWN "SSMTP.JOB00012.D0010001.MAIL.T"
+#define STRAY "SSMTP.JOB00012.D0020001.MAIL.T"
+
+static mode_t mode_of(int dir, const char *file)
+{
+    struct stat st;
+
+    assert_int_equal(fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW), 0);
+    return st.st_mode & 07777;
+}
+
+/* Makes one, of that text; returns whether it is dotted. */
+static bool make_plain(int dir, unsigned number, const char *name, const char *text)
+{
+    struct plain p = {.number = number, .generation = 1};
+    struct seal_mark mark;
+
+    seal_of(span_of(text), &mark);
+    assert_true(span_copy(span_of(name), p.name, sizeof(p.name)));
+    int fd = plain_make(dir, &p, span_of(text), &mark);
+    assert_true(fd >= 0);
+    close(fd);
+    return p.dotted;
+}
+
+static void write_file(int dir, const char *name, const char *text, mode_t mode)
+{
+    int fd = durable_create(dir, name, mode);
+
+    assert_true(fd >= 0);
+    assert_int_equal(durable_write(fd, text, strlen(text)), 0);
+    close(fd);
+}
+
+static void a_file_under_its_name_is_shown_by_its_mode(void **state)
+{
+    struct fixture *x = *state;
+    int dir = x->place.spool.queue[QUEUE_POST];
+    struct plain p = {.number = 1, .name = UNSHOWN};
+
+    assert_false(make_plain(dir, 1, UNSHOWN, "text"));
+    assert_int_equal(mode_of(dir, UNSHOWN), SPOOL_UNSHOWN_MODE);
+    assert_int_equal(plain_unshown(dir, UNSHOWN), 1);
+    assert_int_equal(plain_show(dir, &p, NULL), 0);
+    assert_int_equal(mode_of(dir, UNSHOWN), SPOOL_MODE);
+    assert_int_equal(plain_unshown(dir, UNSHOWN), 0);
+    assert_int_equal(unlinkat(dir, UNSHOWN, 0), 0);
+    assert_int_equal(plain_show(dir, &p, NULL), -1);
+    assert_int_equal(errno, ENOENT);
+}
+
+/* What bears the name already decides. */
+static void a_name_that_is_there(void **state)
+{
+    struct fixture *x = *state;
+    int dir = x->place.spool.queue[QUEUE_POST];
+
+    assert_true(make_plain(dir, 2, UNSHOWN, "text")); /* of another journal */
+    assert_files_are(dir, 0, 1);
+    write_file(dir, UNSHOWN, "shown", 0640);
+    assert_true(make_plain(dir, 1, UNSHOWN, "text"));
+    assert_int_equal(mode_of(dir, UNSHOWN), 0640);
+    assert_int_equal(unlinkat(dir, UNSHOWN, 0), 0);
+    write_file(dir, UNSHOWN, "te", SPOOL_UNSHOWN_MODE); /* of a try that was killed */
+    assert_false(make_plain(dir, 1, UNSHOWN, "text"));
+    assert_int_equal(place_copies(dir, "te"), 0);
+    assert_false(make_plain(dir, 1, UNSHOWN, "text")); /* its own */
+    assert_true(make_plain(dir, 1, UNSHOWN, "other")); /* of another message */
+    assert_int_equal(mode_of(dir, UNSHOWN), SPOOL_UNSHOWN_MODE);
+}
+
+/* A power cut may take back that a file was shown: its record is used up by then. */
+static void unshown_files_without_a_record(void **state)
+{
+    struct fixture *x = *state;
+    int dir = x->place.spool.queue[QUEUE_POST];
+    struct redo one, two;
+
+    assert_int_equal(redo_make(&one, x->place.spool.work, 1, JOURNAL_SIZE_MIN), 0);
+    assert_int_equal(redo_make(&two, x->place.spool.work, 2, JOURNAL_SIZE_MIN), 0);
+    redo_close(&one);
+    assert_false(make_plain(dir, 1, UNSHOWN, "text"));
+    assert_false(make_plain(dir, 2, STRAY, "stray"));
+    assert_true(recover_all(&x->r));
+    assert_int_equal(mode_of(dir, UNSHOWN), SPOOL_MODE);
+    assert_int_equal(mode_of(dir, STRAY), SPOOL_UNSHOWN_MODE); /* somebody has that journal */
+    redo_close(&two);
+    assert_int_equal(unlinkat(x->place.spool.work, "SSMTP.2.JOURNAL", 0), 0);
+    assert_true(recover_all(&x->r));
+    assert_int_equal(mode_of(dir, STRAY), SPOOL_MODE);
+}
+
+/* One that is not whole, and whose record is gone: nobody gets it, and it is not lost. */
+static void an_unshown_file_that_is_not_whole(void **state)
+{
+    struct fixture *x = *state;
+    int dir = x->place.spool.queue[QUEUE_POST];
+    struct redo one;
+
+    assert_int_equal(redo_make(&one, x->place.spool.work, 1, JOURNAL_SIZE_MIN), 0);
+    redo_close(&one);
+    assert_false(make_plain(dir, 1, UNSHOWN, "text"));
+    int fd = openat(dir, UNSHOWN, O_WRONLY | O_TRUNC);
+    assert_true(fd >= 0);
+    close(fd);
+    write_file(dir, STRAY, "no seal", SPOOL_UNSHOWN_MODE); /* whose journal is gone */
+    assert_true(recover_all(&x->r));
+    assert_files_are(dir, 0, 2);
+    assert_int_equal(mode_of(dir, ".left." UNSHOWN), SPOOL_MODE);
+    assert_int_equal(mode_of(dir, ".left." STRAY), SPOOL_MODE);
+}
+
+/* Its record is there: it is written anew, whatever the file is. */
+static void an_unshown_file_with_its_record(void **state)
+{
+    static const char *const was[] = {NULL, "", "te", "text"};
+    struct fixture *x = *state;
+    int dir = x->place.spool.queue[QUEUE_POST];
+
+    for (size_t i = 0; i < sizeof(was) / sizeof(was[0]); i++) {
+        struct journal_record r = {.queue = QUEUE_POST, .name = UNSHOWN};
+        struct redo redo;
+        assert_int_equal(redo_make(&redo, x->place.spool.work, 1, SIZE), 0);
+        r.generation = redo.head.released + 1;
+        log_one(&redo, r.generation, 0, r);
+        redo_close(&redo);
+        if (was[i] != NULL && strcmp(was[i], "text") == 0)
+            make_plain(dir, 1, UNSHOWN, "text");
+        else if (was[i] != NULL)
+            write_file(dir, UNSHOWN, was[i], SPOOL_UNSHOWN_MODE);
+        assert_true(recover_all(&x->r));
+        assert_files_are(dir, 1, 0);
+        assert_int_equal(place_copies(dir, "text"), 1);
+        assert_int_equal(mode_of(dir, UNSHOWN), SPOOL_MODE);
+        assert_int_equal(unlinkat(dir, UNSHOWN, 0), 0);
+        assert_int_equal(unlinkat(x->place.spool.work, "SSMTP.1.JOURNAL", 0), 0);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -415,6 +559,11 @@ int main(void)
         TEST(journals_that_are_not_to_be_touched),
         TEST(files_of_others),
         TEST(many_records),
+        TEST(a_file_under_its_name_is_shown_by_its_mode),
+        TEST(a_name_that_is_there),
+        TEST(unshown_files_without_a_record),
+        TEST(an_unshown_file_that_is_not_whole),
+        TEST(an_unshown_file_with_its_record),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
