@@ -22,7 +22,8 @@ enum {
     LATEST_MS = 200, /* so long at most until a checkpoint */
     RETRY_MS = 1000,
     THREAD_NICE = 10,
-    MANY = 8 /* files from which one syncfs() costs less than their fsyncs */
+    LARGE = 4096, /* octets of a file whose writing begins at once */
+    MANY = 8      /* files from which one syncfs() costs less than their fsyncs */
 };
 
 struct list {
@@ -164,6 +165,10 @@ static bool make(struct checkpoint *k, struct entry *e)
     if (e->fd < 0)
         return false;
     e->dotted = k->dotted = p.dotted;
+    /* Or else the sync of all would write it in one go, and the journal would wait for that. Only a
+     * hint. */
+    if (e->text.len > LARGE)
+        (void)sync_file_range(e->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     buf_free(&e->text);
     if (k->made.n >= MANY) { /* syncfs() will tell of it */
         close(e->fd);
