@@ -70,9 +70,9 @@ static int is_left(int dir, const struct plain *p, const char *file, const struc
 {
     if (p->dotted)
         return 1;
-    int number = plain_unshown(dir, file);
-    if (number <= 0 || (unsigned)number != p->number)
-        return number < 0 ? -1 : 0;
+    int number = plain_unshown(dir, file); /* of this journal, or else it would be dotted */
+    if (number <= 0)
+        return number;
     int fd = durable_open(dir, file);
     if (fd < 0)
         return -1;

@@ -375,11 +375,13 @@ static void it_is_not_opened(void *arg, int result, const struct fault *f)
     FAULT_EXPECT(result != 0);
 }
 
+#define UNSHOWN(n) "SSMTP.JOB00001.D00" n "0001.MAIL.T"
+
 /* A plain file that is made twice. */
 
 static int make_plain(void *arg)
 {
-    struct plain p = {.number = 1, .generation = 1, .name = "SSMTP.JOB00001.D0010001.MAIL.T"};
+    struct plain p = {.number = 1, .generation = 1, .name = UNSHOWN("1")};
     struct seal_mark mark;
 
     (void)arg;
@@ -399,9 +401,97 @@ static void whole_or_none(void *arg, int result, const struct fault *f)
     FAULT_EXPECT(result < 0 || place_copies(spool->queue[QUEUE_POST], "text") == 1);
 }
 
+/* Files under their names that are not shown: whole, of a journal that is gone, not whole. */
+
+static void leave_unshown(const char *name, unsigned number, const char *text)
+{
+    struct plain p = {.number = number, .generation = 1};
+    struct seal_mark mark;
+
+    assert_true(span_copy(span_of(name), p.name, sizeof(p.name)));
+    seal_of(SPAN("text"), &mark);
+    int fd = plain_make(spool->queue[QUEUE_POST], &p, span_of(text), &mark);
+    assert_true(fd >= 0 && !p.dotted);
+    close(fd);
+}
+
+static void *prepare_unshown(void)
+{
+    struct redo r;
+
+    prepare();
+    assert_int_equal(redo_make(&r, spool->work, 1, JOURNAL_SIZE_MIN), 0);
+    redo_close(&r);
+    fault_pause();
+    leave_unshown(UNSHOWN("1"), 1, "text");
+    leave_unshown(UNSHOWN("2"), 2, "text");
+    leave_unshown(UNSHOWN("3"), 3, "tex");
+    return &place;
+}
+
+static bool is_shown(const char *name)
+{
+    struct stat st;
+
+    return fstatat(spool->queue[QUEUE_POST], name, &st, 0) == 0 && !spool_unshown(&st);
+}
+
+static void the_whole_are_shown(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)result, (void)f;
+    FAULT_EXPECT(recover_all(&recovery));
+    FAULT_EXPECT(is_shown(UNSHOWN("1")) && is_shown(UNSHOWN("2")));
+    FAULT_EXPECT(place_copies(spool->queue[QUEUE_POST], "text") == 2);
+    FAULT_EXPECT(place_has(spool->queue[QUEUE_POST], ".left." UNSHOWN("3"), "tex"));
+}
+
+/* Seals that cannot be read any more: nobody knows, so nothing is shown, and nothing is lost. */
+static void *prepare_unreadable(void)
+{
+    prepare_unshown();
+    fault_always("fgetxattr", ENOTSUP);
+    return &place;
+}
+
+static void all_are_left(void *arg, int result, const struct fault *f)
+{
+    (void)arg, (void)f;
+    FAULT_EXPECT(result < 0 || place_copies(spool->queue[QUEUE_POST], "text") == 2);
+    FAULT_EXPECT(!is_shown(UNSHOWN("1")) && !is_shown(UNSHOWN("2")));
+}
+
+/* Where there are no attributes, and where the name is another's, a plain file is dotted. */
+static void *prepare_sealless(void)
+{
+    prepare();
+    fault_always("fsetxattr", ENOTSUP);
+    return &place;
+}
+
+static void *prepare_taken(void)
+{
+    prepare();
+    place_put(spool->queue[QUEUE_POST], UNSHOWN("1"), "another's");
+    return &place;
+}
+
+static void *prepare_made(void)
+{
+    prepare();
+    fault_pause();
+    leave_unshown(UNSHOWN("1"), 1, "text");
+    return &place;
+}
+
 #define LIES                                                                                       \
     {                                                                                              \
         ENOENT, FAULT_NOTHING                                                                      \
+    }
+
+/* And of a seal that is there. */
+#define SEAL_LIES                                                                                  \
+    {                                                                                              \
+        ENOENT, FAULT_NOTHING, ENODATA, ERANGE                                                     \
     }
 
 static const struct fault_case cases[] = {
@@ -443,6 +533,29 @@ static const struct fault_case cases[] = {
     {"a journal that went", prepare_left, recover, all_is_shown, {0}, " openat ", {EEXIST}},
     {"a journal replaced", prepare_replaced, open_it, it_is_not_opened, {ENOENT}, NULL, LIES},
     {"a plain file", prepare, make_plain, whole_or_none, {ENOENT}, NULL, {0}},
+    {"a plain file without a seal",
+     prepare_sealless,
+     make_plain,
+     whole_or_none,
+     {ENOENT},
+     NULL,
+     LIES},
+    {"a plain file whose name is taken",
+     prepare_taken,
+     make_plain,
+     whole_or_none,
+     {ENOENT},
+     NULL,
+     LIES},
+    {"a plain file whose seal is unreadable",
+     prepare_made,
+     make_plain,
+     whole_or_none,
+     {ENOENT},
+     " fgetxattr ",
+     {0}},
+    {"unshown files", prepare_unshown, recover, the_whole_are_shown, {ENOENT}, NULL, SEAL_LIES},
+    {"unshown files, unreadable", prepare_unreadable, recover, all_are_left, {ENOENT}, NULL, {0}},
 };
 
 static void every_call_fails_in_turn(void **state)
