@@ -149,6 +149,8 @@ enum mailfile_result fate_open(struct deliver *d, uint32_t i, struct mailfile *m
     deliver_data_set(d, i, name);
     if (d->queue.entry[i].whole)
         flags |= MAILFILE_WHOLE;
+    if (d->rescan)
+        flags |= MAILFILE_MOVING;
     enum mailfile_result r =
         mailfile_open(m, d->program, d->spool->queue[QUEUE_MAIL], name, &d->watches, flags, reason);
     switch (r) {

@@ -127,12 +127,12 @@ static enum mailfile_result scan(struct mailfile *m, char reason[320])
 
 /* Opens the file; a stranger's is looked at as files in a drop directory are. */
 static enum mailfile_result open_file(struct mailfile *m, const struct program *p, int mail,
-                                      const char *name, struct watch_list *watches, bool whole,
+                                      const char *name, struct watch_list *watches, unsigned flags,
                                       struct stat *st, char reason[320])
 {
-    struct ready_rules rules = {whole ? READY_WHOLE : (int64_t)p->site->quiet * 1000,
-                                clock_steady_ms(), clock_wall(),
-                                p->site->maxsize + ENVELOPE_OCTETS};
+    struct ready_rules rules = {
+        flags & MAILFILE_WHOLE ? READY_WHOLE : (int64_t)p->site->quiet * 1000, clock_steady_ms(),
+        clock_wall(), p->site->maxsize + ENVELOPE_OCTETS};
     const char *why = NULL;
 
     m->fd = durable_open_own(mail, name);
@@ -156,6 +156,8 @@ static enum mailfile_result open_file(struct mailfile *m, const struct program *
     case READY_BUSY:
         return MAILFILE_BUSY;
     default:
+        if (flags & MAILFILE_MOVING && st->st_nlink == 2)
+            return MAILFILE_BUSY;
         snprintf(reason, 320, "%s", why);
         return MAILFILE_BAD;
     }
@@ -168,8 +170,7 @@ enum mailfile_result mailfile_open(struct mailfile *m, const struct program *p, 
     struct stat st;
 
     *m = (struct mailfile){.fd = -1};
-    enum mailfile_result r =
-        open_file(m, p, mail, name, watches, flags & MAILFILE_WHOLE, &st, reason);
+    enum mailfile_result r = open_file(m, p, mail, name, watches, flags, &st, reason);
     if (r != MAILFILE_OPEN)
         return r;
     m->octets = (uint64_t)st.st_size;

@@ -30,7 +30,8 @@ enum mailfile_result {
 enum mailfile_flag {
     MAILFILE_SCAN =
         1, /* look at the whole text for its facts, and check its seal; else the envelope only */
-    MAILFILE_WHOLE = 2 /* its writer said that it is whole: do not find out */
+    MAILFILE_WHOLE = 2, /* its writer said that it is whole: do not find out */
+    MAILFILE_MOVING = 4 /* an offer waits to be taken in: a second link may be its */
 };
 
 /* `reason` has 320 octets. */
